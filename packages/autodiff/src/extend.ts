@@ -1,0 +1,10 @@
+// For authors of primitives and engines.
+export { apply, bind, type Cotangents, definePrimitive, type Primitive, type Rules } from "./bind.ts";
+export { type CallParams, callPrimitive } from "./call.ts";
+export { allocate } from "./dtype.ts";
+export { alignRanks, insertAxes, sumTo } from "./primitives/broadcast.ts";
+export { primitives } from "./primitives/index.ts";
+export { evaluate } from "./program.ts";
+export { type ScanParams, scanPrimitive } from "./scan.ts";
+export { normalizeAxis, sizeOf, stridesOf } from "./shape.ts";
+export { Dense } from "./tensor.ts";

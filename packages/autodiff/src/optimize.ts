@@ -1,0 +1,119 @@
+import type { Primitive } from "./bind.ts";
+import { castPrimitive } from "./primitives/cast.ts";
+import { div, mul, sub } from "./primitives/elementwise.ts";
+import { reshapePrimitive, transposePrimitive } from "./primitives/layout.ts";
+import { type Atom, type Equation, Program, type Var } from "./program.ts";
+import { sameShape } from "./shape.ts";
+import { Dense } from "./tensor.ts";
+
+/** The same function with less to do: no dead code, nothing computed twice, constants computed, layout changes joined. */
+export function optimize(program: Program): Program {
+  return removeDeadCode(simplify(program));
+}
+
+/** Constants larger than this are not computed ahead: a program should not carry big tables. */
+const largestFold = 4096;
+
+function simplify(program: Program): Program {
+  const renamed = new Map<Var, Atom>();
+  const made = new Map<Var, Equation>();
+  const seen = new Map<string, readonly Var[]>();
+  const constants = new Map<Dense, number>();
+  const resolve = (x: Atom): Atom => (x instanceof Dense ? x : (renamed.get(x) ?? x));
+  const key = (x: Atom): string => {
+    if (!(x instanceof Dense)) return `${x.id}`;
+    if (x.fill !== undefined || x.size === 1) return `${x.fill ?? x.data[0]}:${x.dtype}[${x.shape.join()}]${x.weak}`;
+    if (!constants.has(x)) constants.set(x, constants.size);
+    return `c${constants.get(x)}`;
+  };
+  const equations: Equation[] = [];
+  for (const equation of program.equations) {
+    let next: Equation = { ...equation, ins: equation.ins.map(resolve) };
+    next = joinLayout(next, made);
+    const same = isIdentity(next) ? next.ins[0] : unchanged(next);
+    if (same) {
+      renamed.set(next.outs[0], same);
+      continue;
+    }
+    const folded = fold(next);
+    if (folded) {
+      next.outs.forEach((v, i) => {
+        renamed.set(v, folded[i]);
+      });
+      continue;
+    }
+    const text = signature(next, key);
+    const known = text === null ? undefined : seen.get(text);
+    if (known) {
+      next.outs.forEach((v, i) => {
+        renamed.set(v, known[i]);
+      });
+      continue;
+    }
+    if (text !== null) seen.set(text, next.outs);
+    for (const v of next.outs) made.set(v, next);
+    equations.push(next);
+  }
+  return new Program(program.inputs, equations, program.outputs.map(resolve));
+}
+
+/** A text that two equations share when they compute the same; null where parameters hold programs, which stay apart. */
+function signature({ prim, params, ins }: Equation, key: (x: Atom) => string): string | null {
+  if (typeof params === "object" && params !== null && "program" in params) return null;
+  return `${prim.name} ${JSON.stringify(params)} ${ins.map(key).join()}`;
+}
+
+function fold({ prim, params, ins, outs }: Equation): readonly Dense[] | null {
+  if (!ins.every((x) => x instanceof Dense) || outs.some((v) => v.shape.reduce((a, b) => a * b, 1) > largestFold))
+    return null;
+  return prim.value(ins as readonly Dense[], params, outs);
+}
+
+function is<P>(equation: Equation | undefined, prim: Primitive<P>): equation is Equation & { readonly params: P } {
+  return equation?.prim === prim;
+}
+
+/** A transpose of a transpose is one transpose, a reshape of a reshape one reshape. */
+function joinLayout(equation: Equation, made: ReadonlyMap<Var, Equation>): Equation {
+  const [x] = equation.ins;
+  const before = x && !(x instanceof Dense) ? made.get(x) : undefined;
+  if (is(equation, transposePrimitive) && is(before, transposePrimitive)) {
+    const { axes } = before.params as { axes: readonly number[] };
+    const outer = equation.params as { axes: readonly number[] };
+    return { ...equation, ins: before.ins, params: { axes: outer.axes.map((axis) => axes[axis]) } };
+  }
+  if (is(equation, reshapePrimitive) && is(before, reshapePrimitive)) return { ...equation, ins: before.ins };
+  return equation;
+}
+
+function isIdentity(equation: Equation): boolean {
+  const [x] = equation.ins;
+  const [y] = equation.outs;
+  if (is(equation, transposePrimitive))
+    return (equation.params as { axes: readonly number[] }).axes.every((axis, i) => axis === i);
+  if (is(equation, reshapePrimitive)) return sameShape(x.shape, y.shape);
+  if (is(equation, castPrimitive)) return x.dtype === y.dtype && x.weak === y.weak;
+  return false;
+}
+
+/** The operand that an exact identity leaves as it is: x·1, 1·x, x/1, x − 0. */
+function unchanged({ prim, ins, outs }: Equation): Atom | null {
+  const keeps = (x: Atom): boolean => sameShape(x.shape, outs[0].shape) && x.dtype === outs[0].dtype;
+  const filled = (x: Atom, value: number): boolean => x instanceof Dense && x.fill === value;
+  const [x, y] = ins;
+  if (prim === mul.primitive && filled(x, 1) && keeps(y)) return y;
+  const neutral = prim === mul.primitive || prim === div.primitive ? 1 : prim === sub.primitive ? 0 : null;
+  return neutral !== null && filled(y, neutral) && keeps(x) ? x : null;
+}
+
+function removeDeadCode(program: Program): Program {
+  const live = new Set<Atom>(program.outputs);
+  const equations: Equation[] = [];
+  for (let at = program.equations.length - 1; at >= 0; at--) {
+    const equation = program.equations[at];
+    if (!equation.outs.some((v) => live.has(v))) continue;
+    for (const x of equation.ins) live.add(x);
+    equations.push(equation);
+  }
+  return new Program(program.inputs, equations.reverse(), program.outputs);
+}

@@ -1,0 +1,114 @@
+import { apply, definePrimitive, type Primitive } from "../bind.ts";
+import { DTypeError, ShapeError, showShape } from "../errors.ts";
+import { sameShape, sizeOf } from "../shape.ts";
+import { asTensor, Dense, type Scalar, type Tensor, zerosLike } from "../tensor.ts";
+import { broadcastTo } from "./broadcast.ts";
+import { cast } from "./cast.ts";
+import { add, less, logicalOr, where } from "./elementwise.ts";
+import { moveAxis, reshape } from "./layout.ts";
+
+// Rows by number: reading them (gather) and adding to them (scatterAdd), each the other's pullback.
+
+export const gatherPrimitive: Primitive<null> = definePrimitive<null>({
+  name: "gather",
+  shape: ([x, indices]) => ({ shape: [...indices.shape, ...x.shape.slice(1)], dtype: x.dtype, weak: x.weak }),
+  value(out, [x, indices]) {
+    const width = sizeOf(x.shape.slice(1));
+    indices.data.forEach((row, i) => {
+      out.set(x.data.subarray(checkRow("take", row, x.shape[0]) * width, (row + 1) * width), i * width);
+    });
+  },
+  vjp: (g, [x, indices]) => [() => scatterAdd(zerosLike(x), indices, g), null],
+  batch(size, [x, indices], [tables, lists]) {
+    if (!tables) return apply(gatherPrimitive, [x, indices], null);
+    if (!lists) return moveAxis(apply(gatherPrimitive, [moveAxis(x, 0, 1), indices], null), indices.shape.length, 0);
+    const rows = x.shape[1];
+    return apply(gatherPrimitive, [joinRows(x), offsetRows(indices, size, rows)], null);
+  },
+});
+
+export const scatterAddPrimitive: Primitive<null> = definePrimitive<null>({
+  name: "scatterAdd",
+  shape([x, indices, updates]) {
+    const expected = [...indices.shape, ...x.shape.slice(1)];
+    if (!sameShape(updates.shape, expected)) {
+      throw new ShapeError(
+        `scatterAdd: expected updates ${showShape(expected)} for x ${showShape(x.shape)} and indices ${showShape(indices.shape)}, ` +
+          `got ${showShape(updates.shape)}`,
+      );
+    }
+    return { shape: x.shape, dtype: x.dtype, weak: false };
+  },
+  value(out, [x, indices, updates]) {
+    out.set(x.data);
+    const width = sizeOf(x.shape.slice(1));
+    const from = updates.data;
+    indices.data.forEach((row, i) => {
+      const to = checkRow("scatterAdd", row, x.shape[0]) * width;
+      for (let c = 0; c < width; c++) out[to + c] += from[i * width + c];
+    });
+  },
+  vjp: (g, [, indices]) => [() => g, null, () => apply(gatherPrimitive, [g, indices], null)],
+  batch(size, args, batched) {
+    const [x, indices, updates] = args.map((t, i) => (batched[i] ? t : broadcastTo(t, [size, ...t.shape])));
+    const rows = x.shape[1];
+    return reshape(apply(scatterAddPrimitive, [joinRows(x), offsetRows(indices, size, rows), updates], null), x.shape);
+  },
+});
+
+/** (b, rows, …) → (b·rows, …): the tables of a batch under each other. */
+function joinRows(x: Tensor): Tensor {
+  return reshape(x, [x.shape[0] * x.shape[1], ...x.shape.slice(2)]);
+}
+
+/** Row numbers into tables that lie under each other. A number outside its own table becomes −1, outside all of them. */
+function offsetRows(indices: Tensor, size: number, rows: number): Tensor {
+  const shape = [size, ...indices.shape.slice(1).map(() => 1)];
+  const offsets = new Dense(
+    { shape, dtype: "int32", weak: false },
+    Int32Array.from({ length: size }, (_, b) => b * rows),
+  );
+  return where(logicalOr(less(indices, 0), less(rows - 1, indices)), -1, add(indices, offsets));
+}
+
+function checkRow(op: string, row: number, rows: number): number {
+  if (row >= 0 && row < rows) return row;
+  throw new RangeError(
+    `${op}: expected indices from 0 to ${rows - 1}, got ${row}; check the vocabulary size or clip the ids first`,
+  );
+}
+
+function integers(op: string, x: Scalar): Tensor {
+  const t = asTensor(op, x);
+  if (typeof x === "number") return cast(t, "int32");
+  if (t.dtype !== "int32") throw new DTypeError(`${op}: expected int32 indices, got ${t.dtype}; cast them first`);
+  return t;
+}
+
+/**
+ * Read elements by number along an axis (default 0): the axis is replaced by the axes of `indices`.
+ *
+ * @throws RangeError when an index is outside the axis, DTypeError when the indices are not int32
+ */
+export function take(x: Tensor, indices: Scalar, options: { readonly axis?: number } = {}): Tensor {
+  const axis = options.axis ?? 0;
+  const list = integers("take", indices);
+  if (x.shape.length === 0) throw new ShapeError("take: expected a tensor with axes, got a scalar");
+  const rows = apply(gatherPrimitive, [moveAxis(x, axis, 0), list], null);
+  let y = rows;
+  const at = axis < 0 ? axis + x.shape.length : axis;
+  for (let i = 0; i < list.shape.length; i++) y = moveAxis(y, list.shape.length - 1, at);
+  return at === 0 ? rows : y;
+}
+
+/**
+ * Add rows of `updates` to the rows of x that `indices` number; rows named twice get both.
+ *
+ * @param x - (rows, …rest)
+ * @param indices - int32, any shape
+ * @param updates - (…indices, …rest)
+ * @throws RangeError when an index is outside x
+ */
+export function scatterAdd(x: Tensor, indices: Scalar, updates: Tensor): Tensor {
+  return apply(scatterAddPrimitive, [x, integers("scatterAdd", indices), cast(updates, x.dtype)], null);
+}

@@ -1,0 +1,15 @@
+import { apply, type Primitive } from "../bind.ts";
+import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
+
+export const stopGradientPrimitive: Primitive<null> = {
+  name: "stopGradient",
+  shape: ([x]) => [{ shape: x.shape, dtype: x.dtype, weak: x.weak }],
+  value: ([x]) => [x],
+  vjp: () => [null],
+  batch: (_, [x]) => [apply(stopGradientPrimitive, [x], null)],
+};
+
+/** The same value, a constant to every derivative. */
+export function stopGradient(x: Scalar): Tensor {
+  return apply(stopGradientPrimitive, [asTensor("stopGradient", x)], null);
+}

@@ -1,0 +1,143 @@
+import { describe, isTensor, type Scalar, type Tensor } from "./tensor.ts";
+
+// Trees: nested arrays and objects of values. Tensors and numbers are leaves; everything else that is not a container
+// (strings, booleans, null, undefined, functions) is structure.
+
+/** What may be passed to a transformed function. */
+export type Args = readonly unknown[];
+
+type Static = string | boolean | bigint | symbol | null | undefined;
+
+/** The type of a gradient with respect to a value of type A: tensors and numbers give tensors, containers keep their form. */
+export type Cotangent<A> = A extends Tensor | number
+  ? Tensor
+  : A extends Static
+    ? A
+    : A extends (...args: never) => unknown
+      ? never
+      : { [K in keyof A]: Cotangent<A[K]> };
+
+/** The form of a tree, its leaves taken out. */
+export type Structure =
+  | { readonly kind: "leaf"; readonly number: boolean }
+  | { readonly kind: "static"; readonly value: unknown }
+  | { readonly kind: "array"; readonly items: readonly Structure[] }
+  | {
+      readonly kind: "object";
+      readonly keys: readonly string[];
+      readonly items: readonly Structure[];
+      readonly prototype: object | null;
+    };
+
+/** Take a tree apart: its leaves in order, keys visited sorted, and its form. */
+export function flatten(
+  tree: unknown,
+  isLeaf: (x: unknown) => boolean = isValue,
+): { readonly leaves: Scalar[]; readonly structure: Structure } {
+  const leaves: Scalar[] = [];
+  const visit = (x: unknown): Structure => {
+    if (isLeaf(x)) {
+      leaves.push(x as Scalar);
+      return { kind: "leaf", number: typeof x === "number" };
+    }
+    if (Array.isArray(x)) return { kind: "array", items: x.map(visit) };
+    if (typeof x !== "object" || x === null || isTensor(x)) return { kind: "static", value: x };
+    refuse(x);
+    const keys = Object.keys(x).sort();
+    return {
+      kind: "object",
+      keys,
+      items: keys.map((key) => visit((x as Record<string, unknown>)[key])),
+      prototype: Object.getPrototypeOf(x),
+    };
+  };
+  return { structure: visit(tree), leaves };
+}
+
+function isValue(x: unknown): boolean {
+  return typeof x === "number" || isTensor(x);
+}
+
+function refuse(x: object): void {
+  if (typeof (x as { then?: unknown }).then === "function") {
+    throw new TypeError("tree: expected values, got a promise; transformed functions must be synchronous");
+  }
+  if (ArrayBuffer.isView(x)) throw new TypeError(`tree: expected a tensor, got ${describe(x)}; wrap it with tensor(…)`);
+  if (x instanceof Map || x instanceof Set)
+    throw new TypeError(`tree: expected arrays and objects, got ${describe(x)}`);
+}
+
+/** Put leaves back into a form. */
+export function unflatten(structure: Structure, leaves: readonly unknown[]): unknown {
+  let at = 0;
+  const build = (s: Structure): unknown => {
+    switch (s.kind) {
+      case "leaf":
+        return leaves[at++];
+      case "static":
+        return s.value;
+      case "array":
+        return s.items.map(build);
+      case "object": {
+        const x = Object.create(s.prototype) as Record<string, unknown>;
+        s.keys.forEach((key, i) => {
+          x[key] = build(s.items[i]);
+        });
+        return x;
+      }
+    }
+  };
+  return build(structure);
+}
+
+const identities = new WeakMap<object, number>();
+let identified = 0;
+
+/** A text that is equal for equal forms; functions count by identity. */
+export function structureKey(structure: Structure): string {
+  switch (structure.kind) {
+    case "leaf":
+      return structure.number ? "#" : "*";
+    case "static":
+      return staticKey(structure.value);
+    case "array":
+      return `[${structure.items.map(structureKey).join()}]`;
+    case "object":
+      return `{${structure.keys.map((key, i) => `${JSON.stringify(key)}:${structureKey(structure.items[i])}`).join()}}`;
+  }
+}
+
+function staticKey(x: unknown): string {
+  if (typeof x !== "function" && typeof x !== "object") return typeof x === "string" ? JSON.stringify(x) : String(x);
+  if (x === null) return "null";
+  if (!identities.has(x)) identities.set(x, ++identified);
+  return `@${identities.get(x)}`;
+}
+
+/**
+ * Apply a function to the leaves of trees of one form, leaf by leaf.
+ *
+ * @throws TypeError when the trees differ in form
+ */
+export function treeMap<T>(
+  f: (leaf: Scalar, ...others: Scalar[]) => Scalar,
+  tree: T,
+  ...others: readonly unknown[]
+): T {
+  const first = flatten(tree);
+  const rest = others.map((other) => matching("treeMap", first.structure, other));
+  return unflatten(
+    first.structure,
+    first.leaves.map((leaf, i) => f(leaf, ...rest.map((leaves) => leaves[i]))),
+  ) as T;
+}
+
+/** The leaves of a tree that must have the given form, numbers and tensors being interchangeable. */
+export function matching(op: string, structure: Structure, tree: unknown): Scalar[] {
+  const other = flatten(tree);
+  const form = (s: Structure): string => structureKey(s).replaceAll("#", "*");
+  if (form(other.structure) !== form(structure)) {
+    throw new TypeError(`${op}: expected a tree of the form ${form(structure)}, got ${form(other.structure)}`);
+  }
+  return other.leaves;
+}
