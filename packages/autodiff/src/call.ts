@@ -155,7 +155,8 @@ export function pullThrough(
   return record((inputs) => evaluate(program, inputs), args, needs).pull(cts);
 }
 
-function sumOf(a: Tensor | null | undefined, b: Tensor | null | undefined): Tensor | null {
+/** The sum of two cotangents, either of which may be none. */
+export function sumOf(a: Tensor | null | undefined, b: Tensor | null | undefined): Tensor | null {
   return a && b ? add(a, b) : (a ?? b ?? null);
 }
 

@@ -53,7 +53,7 @@ class Watch extends Trace {
 }
 
 function hasNaN(x: Dense): boolean {
-  return x.fill === undefined ? x.data.some((v) => v !== v) : Number.isNaN(x.fill);
+  return x.fill === undefined ? x.data.some(Number.isNaN) : Number.isNaN(x.fill);
 }
 
 /** The first line of the stack outside this package. */

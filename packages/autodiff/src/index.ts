@@ -24,7 +24,7 @@ export { hessian, jacobian, jvp, linearize } from "./forward.ts";
 export { jit, trace } from "./jit.ts";
 // elementwise
 export { elu, gelu, relu, silu } from "./ops/activations.ts";
-export { allClose, ceil, clip, isFinite, isNaN, reciprocal, round, rsqrt, square, tan } from "./ops/arithmetic.ts";
+export { allClose, ceil, clip, isfinite, isnan, reciprocal, round, rsqrt, square, tan } from "./ops/arithmetic.ts";
 // shape
 export { oneHot, repeat, sort, split, stack, takeAlongAxis, tile, tril, triu } from "./ops/arrange.ts";
 // linear algebra

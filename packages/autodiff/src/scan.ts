@@ -1,11 +1,10 @@
 import { vmap } from "./batch.ts";
 import { bind, type Cotangents, type Primitive } from "./bind.ts";
-import { pullThrough } from "./call.ts";
+import { pullThrough, sumOf } from "./call.ts";
 import { allocate, isFloat } from "./dtype.ts";
 import { ShapeError, showShape } from "./errors.ts";
 import { broadcastTo } from "./primitives/broadcast.ts";
 import { castPrimitive } from "./primitives/cast.ts";
-import { add } from "./primitives/elementwise.ts";
 import { moveAxis, reshape } from "./primitives/layout.ts";
 import { alongAxis, concat } from "./primitives/window.ts";
 import { evaluate, type Program } from "./program.ts";
@@ -46,7 +45,7 @@ export const scanPrimitive: Primitive<ScanParams> = {
       const t = reverse ? length - 1 - k : k;
       const results = evaluate(program, [...fixed, ...state, ...steps.map((x) => step(x, t))]) as readonly Dense[];
       const row = save ? [...results.slice(carries), ...state] : results.slice(carries);
-      row.forEach((y, i) => stacks[i].data.set(y.data, t * y.size));
+      for (const [i, y] of row.entries()) stacks[i].data.set(y.data, t * y.size);
       state = results.slice(0, carries);
     }
     return [...state, ...stacks];
@@ -64,76 +63,54 @@ function step(x: Dense, t: number): Dense {
   return new Dense({ shape, dtype: x.dtype, weak: x.weak }, x.fill ?? x.data.subarray(t * size, (t + 1) * size));
 }
 
-/** The loop run the other way: cotangents of the carries and of the constants are its carries; each step computes its body again. */
+type Maybe = Tensor | null;
+
+/**
+ * The loop run the other way. Its carry holds the cotangents of the forward carry and the sums of those of the constants; each step
+ * computes its body again from the carry that it began with.
+ */
 function pullScan(
   cts: Cotangents,
   args: readonly Tensor[],
   outs: readonly Tensor[],
-  params: ScanParams,
+  { program, constants, carries, length, reverse }: ScanParams,
   needs: readonly boolean[],
 ): Cotangents {
-  const { program, constants, carries, length, reverse } = params;
+  const parts = <T>(xs: readonly T[]): readonly T[][] => [
+    xs.slice(0, constants),
+    xs.slice(constants, constants + carries),
+    xs.slice(constants + carries),
+  ];
+  const [fixed, initial, steps] = parts(args);
   const results = program.outputs.length;
-  const begun = outs.slice(results);
-  const floats = (from: number, to: number): number[] =>
-    args.flatMap((x, i) => (i >= from && i < to && isFloat(x.dtype) ? [i] : []));
-  const fixed = floats(0, constants).filter((i) => needs[i]);
-  const state = floats(constants, constants + carries);
-  const inputs = floats(constants + carries, args.length).filter((i) => needs[i]);
-  const wanted = args.map((_, i) => fixed.includes(i) || state.includes(i) || inputs.includes(i));
+  // Every float carry takes part, since later steps hand it cotangents.
+  const wanted = args.map((x, i) => isFloat(x.dtype) && (needs[i] || (i >= constants && i < constants + carries)));
+  const startOf = (x: Tensor, i: number, g: Maybe | undefined): Maybe => (wanted[i] ? (g ?? zerosLike(x)) : null);
 
-  const perStep = cts.flatMap((g, i) => (g && i >= carries && isFloat(outs[i].dtype) ? [i] : []));
-  const first = [
-    ...state.map((i) => cts[i - constants] ?? zerosLike(args[i])),
-    ...fixed.map((i) => zerosLike(args[i])),
-  ];
-  const stacks = [...args.slice(constants + carries), ...begun, ...perStep.map((i) => cts[i] as Tensor)];
-  const shapes = [
-    ...args.slice(0, constants),
-    ...first,
-    ...stacks.map((x) => ({ shape: x.shape.slice(1), dtype: x.dtype, weak: x.weak })),
-  ];
-
-  const back = stage((values) => {
-    let at = 0;
-    const next = (n: number): readonly Tensor[] => values.slice(at, (at += n));
-    const constant = next(constants);
-    const [carryCts, fixedCts] = [next(state.length), next(fixed.length)];
-    const [given, carry, stepCts] = [next(args.length - constants - carries), next(carries), next(perStep.length)];
-    const direct: (Tensor | null)[] = program.outputs.map(() => null);
-    state.forEach((i, k) => {
-      direct[i - constants] = carryCts[k];
-    });
-    const saved = new Map<number, Tensor>();
-    perStep.forEach((i, k) => {
-      if (i < results) direct[i] = stepCts[k];
-      else saved.set(i - results + constants, stepCts[k]);
-    });
-    const found = pullThrough(program, [...constant, ...carry, ...given], direct, wanted);
-    const total = (i: number, more: Tensor | undefined, like: Aval): Tensor => {
-      const g = found[i];
-      return g && more ? add(g, more) : (g ?? more ?? zerosLike(like));
-    };
+  const init = {
+    state: initial.map((x, i) => startOf(x, constants + i, cts[i])),
+    fixed: fixed.map((x, i) => startOf(x, i, null)),
+  };
+  const xs = {
+    steps,
+    begun: outs.slice(results),
+    results: cts.slice(carries, results),
+    begunCts: cts.slice(results),
+  };
+  const back = (carry: typeof init, step: typeof xs): readonly [typeof init, Maybe[]] => {
+    const values = [...fixed, ...step.begun, ...step.steps];
+    const found = pullThrough(program, values, [...carry.state, ...step.results], wanted);
+    const [ofFixed, ofState, ofSteps] = parts(values.map((x, i) => (wanted[i] ? (found[i] ?? zerosLike(x)) : null)));
     return [
-      ...state.map((i) => total(i, saved.get(i), args[i])),
-      ...fixed.map((i, k) => total(i, fixedCts[k], args[i])),
-      ...inputs.map((i) => total(i, undefined, given[i - constants - carries])),
+      {
+        state: ofState.map((g, i) => sumOf(g, step.begunCts[i])),
+        fixed: ofFixed.map((g, i) => sumOf(g, carry.fixed[i])),
+      },
+      ofSteps,
     ];
-  }, shapes).program;
-
-  const pulled = bind(scanPrimitive, [...args.slice(0, constants), ...first, ...stacks], {
-    program: back,
-    constants,
-    carries: first.length,
-    length,
-    reverse: !reverse,
-    save: false,
-  });
-  const grads: (Tensor | null)[] = args.map(() => null);
-  [...state, ...fixed, ...inputs].forEach((i, k) => {
-    grads[i] = pulled[k];
-  });
-  return grads;
+  };
+  const [last, ofSteps] = scan(back, init, xs, { length, reverse: !reverse });
+  return [...last.fixed, ...last.state, ...ofSteps];
 }
 
 /** One loop over batched steps: every carry becomes batched, constants and step inputs only where they are. */

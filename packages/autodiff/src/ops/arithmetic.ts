@@ -61,12 +61,12 @@ export function clip(x: Scalar, low: Scalar, high: Scalar): Tensor {
 }
 
 /** Whether a value is NaN. */
-export function isNaN(x: Scalar): Tensor {
+export function isnan(x: Scalar): Tensor {
   return notEqual(x, x);
 }
 
 /** Whether a value is neither infinite nor NaN. */
-export function isFinite(x: Scalar): Tensor {
+export function isfinite(x: Scalar): Tensor {
   return equal(sub(x, x), 0);
 }
 

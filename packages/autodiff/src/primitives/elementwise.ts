@@ -1,3 +1,4 @@
+// biome-ignore-all format: the table of ops has one line an op
 import { apply, definePrimitive, type Primitive } from "../bind.ts";
 import { type Data, type DType, isFloat, promote } from "../dtype.ts";
 import { broadcastShapes, broadcastStrides, sizeOf } from "../shape.ts";
@@ -158,125 +159,33 @@ const integers: Kind = { integers: true };
 
 // ——— one value ———
 
-export const neg: UnaryOp = unary(
-  "neg",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = -x[i];
-  },
-  (g) => neg(g),
-  integers,
-);
+/** −x. */
+export const neg: UnaryOp = unary("neg", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = -x[i]; }, (g) => neg(g), integers);
 /** e^x. */
-export const exp: UnaryOp = unary(
-  "exp",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.exp(x[i]);
-  },
-  (g, _, y) => mul(g, y),
-);
+export const exp: UnaryOp = unary("exp", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.exp(x[i]); }, (g, _, y) => mul(g, y));
 /** Natural logarithm: −∞ at 0, NaN below. */
-export const log: UnaryOp = unary(
-  "log",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.log(x[i]);
-  },
-  (g, x) => div(g, x),
-);
+export const log: UnaryOp = unary("log", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.log(x[i]); }, (g, x) => div(g, x));
 /** ln(1 + x), accurate near 0. */
-export const log1p: UnaryOp = unary(
-  "log1p",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.log1p(x[i]);
-  },
-  (g, x) => div(g, add(x, 1)),
-);
+export const log1p: UnaryOp = unary("log1p", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.log1p(x[i]); }, (g, x) => div(g, add(x, 1)));
 /** e^x − 1, accurate near 0. */
-export const expm1: UnaryOp = unary(
-  "expm1",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.expm1(x[i]);
-  },
-  (g, _, y) => mul(g, add(y, 1)),
-);
-export const sqrt: UnaryOp = unary(
-  "sqrt",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.sqrt(x[i]);
-  },
-  (g, _, y) => div(mul(g, 0.5), y),
-);
-export const tanh: UnaryOp = unary(
-  "tanh",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.tanh(x[i]);
-  },
-  (g, _, y) => mul(g, sub(1, mul(y, y))),
-);
+export const expm1: UnaryOp = unary("expm1", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.expm1(x[i]); }, (g, _, y) => mul(g, add(y, 1)));
+/** √x, NaN below 0. */
+export const sqrt: UnaryOp = unary("sqrt", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.sqrt(x[i]); }, (g, _, y) => div(mul(g, 0.5), y));
+export const tanh: UnaryOp = unary("tanh", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.tanh(x[i]); }, (g, _, y) => mul(g, sub(1, mul(y, y))));
 /** 1 / (1 + e^{−x}). */
-export const sigmoid: UnaryOp = unary(
-  "sigmoid",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = logistic(x[i]);
-  },
-  (g, _, y) => mul(g, mul(y, sub(1, y))),
-);
+export const sigmoid: UnaryOp = unary("sigmoid", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = logistic(x[i]); }, (g, _, y) => mul(g, mul(y, sub(1, y))));
 /** ln(1 + e^x), without overflow. */
-export const softplus: UnaryOp = unary(
-  "softplus",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.max(x[i], 0) + Math.log1p(Math.exp(-Math.abs(x[i])));
-  },
-  (g, x) => mul(g, sigmoid(x)),
-);
+export const softplus: UnaryOp = unary("softplus", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.max(x[i], 0) + Math.log1p(Math.exp(-Math.abs(x[i]))); }, (g, x) => mul(g, sigmoid(x)));
 /** The error function, 2/√π ∫₀ˣ e^{−t²} dt. */
-export const erf: UnaryOp = unary(
-  "erf",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = erfOf(x[i]);
-  },
-  (g, x) => mul(g, mul(2 / Math.sqrt(Math.PI), exp(neg(mul(x, x))))),
-);
-export const sin: UnaryOp = unary(
-  "sin",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.sin(x[i]);
-  },
-  (g, x) => mul(g, cos(x)),
-);
-export const cos: UnaryOp = unary(
-  "cos",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.cos(x[i]);
-  },
-  (g, x) => neg(mul(g, sin(x))),
-);
+export const erf: UnaryOp = unary("erf", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = erfOf(x[i]); }, (g, x) => mul(g, mul(2 / Math.sqrt(Math.PI), exp(neg(mul(x, x))))));
+export const sin: UnaryOp = unary("sin", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.sin(x[i]); }, (g, x) => mul(g, cos(x)));
+export const cos: UnaryOp = unary("cos", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.cos(x[i]); }, (g, x) => neg(mul(g, sin(x))));
 /** |x|; its derivative at 0 is taken as 0. */
-export const abs: UnaryOp = unary(
-  "abs",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]);
-  },
-  (g, x) => mul(g, sign(x)),
-  integers,
-);
+export const abs: UnaryOp = unary("abs", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.abs(x[i]); }, (g, x) => mul(g, sign(x)), integers);
 /** −1, 0 or 1. */
-export const sign: UnaryOp = unary(
-  "sign",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.sign(x[i]);
-  },
-  zero,
-  integers,
-);
+export const sign: UnaryOp = unary("sign", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.sign(x[i]); }, zero, integers);
 /** The largest whole number ≤ x. */
-export const floor: UnaryOp = unary(
-  "floor",
-  (y, x) => {
-    for (let i = 0; i < y.length; i++) y[i] = Math.floor(x[i]);
-  },
-  zero,
-  integers,
-);
+export const floor: UnaryOp = unary("floor", (y, x) => { for (let i = 0; i < y.length; i++) y[i] = Math.floor(x[i]); }, zero, integers);
 
 function logistic(x: number): number {
   const e = Math.exp(-Math.abs(x));
@@ -285,113 +194,40 @@ function logistic(x: number): number {
 
 // ——— two values ———
 
-export const add: BinaryOp = binary(
-  "add",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] + y[j];
-  },
-  (g) => [() => g, () => g],
-);
-export const sub: BinaryOp = binary(
-  "sub",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] - y[j];
-  },
-  (g) => [() => g, () => neg(g)],
-);
-export const mul: BinaryOp = binary(
-  "mul",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] * y[j];
-  },
-  (g, x, y) => [() => mul(g, y), () => mul(g, x)],
-);
+export const add: BinaryOp = binary("add", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] + y[j]; }, (g) => [() => g, () => g]);
+export const sub: BinaryOp = binary("sub", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] - y[j]; }, (g) => [() => g, () => neg(g)]);
+export const mul: BinaryOp = binary("mul", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] * y[j]; }, (g, x, y) => [() => mul(g, y), () => mul(g, x)]);
 /** x / y; two integers give float32. */
-export const div: BinaryOp = binary(
-  "div",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] / y[j];
-  },
-  (g, _, y, z) => [() => div(g, y), () => neg(div(mul(g, z), y))],
-  {},
-);
-/** x^y. The cotangent of y is 0 where x ≤ 0, where the logarithm is not defined. */
-export const pow: BinaryOp = binary(
-  "pow",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] ** y[j];
-  },
-  (g, x, y, z) => [
-    () => mul(g, where(equal(y, 0), 0, mul(y, pow(x, sub(y, 1))))),
-    () => mul(g, where(greater(x, 0), mul(z, log(where(greater(x, 0), x, 1))), 0)),
-  ],
-  {},
-);
+export const div: BinaryOp = binary("div", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] / y[j]; }, (g, _, y, z) => [() => div(g, y), () => neg(div(mul(g, z), y))], {});
+/** x^y; integers give float32. The cotangent of y is taken as 0 where x ≤ 0 and the logarithm is not defined. */
+export const pow: BinaryOp = binary("pow", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] ** y[j]; }, (g, x, y, z) => [
+  () => mul(g, where(equal(y, 0), 0, mul(y, pow(x, sub(y, 1))))),
+  () => mul(g, where(greater(x, 0), mul(z, log(where(greater(x, 0), x, 1))), 0)),
+], {});
 /** The larger; NaN if either is. Where they are equal each gets half of the cotangent. */
-export const maximum: BinaryOp = binary(
-  "maximum",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = Math.max(x[i], y[j]);
-  },
-  (g, x, y) => [() => mul(g, share(x, y)), () => mul(g, share(y, x))],
-);
+export const maximum: BinaryOp = binary("maximum", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = Math.max(x[i], y[j]); }, (g, x, y) => [() => mul(g, share(x, y)), () => mul(g, share(y, x))]);
 /** The smaller; NaN if either is. Where they are equal each gets half of the cotangent. */
-export const minimum: BinaryOp = binary(
-  "minimum",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = Math.min(x[i], y[j]);
-  },
-  (g, x, y) => [() => mul(g, share(y, x)), () => mul(g, share(x, y))],
-);
-/** x − y·⌊x/y⌋: the remainder with the sign of y. */
-export const mod: BinaryOp = binary(
-  "mod",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = y[j] === 0 ? NaN : x[i] - y[j] * Math.floor(x[i] / y[j]);
-  },
-  (g, x, y) => [() => g, () => neg(mul(g, floor(div(x, y))))],
-);
+export const minimum: BinaryOp = binary("minimum", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = Math.min(x[i], y[j]); }, (g, x, y) => [() => mul(g, share(y, x)), () => mul(g, share(x, y))]);
+/** x − y ⌊x/y⌋: the remainder with the sign of y, NaN (0 for integers) where y is 0. */
+export const mod: BinaryOp = binary("mod", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = y[j] === 0 ? NaN : x[i] - y[j] * Math.floor(x[i] / y[j]); }, (g, x, y) => [() => g, () => neg(mul(g, floor(div(x, y))))]);
 
 /** 1 where a wins, 1/2 at a tie, 0 where b does. */
 function share(a: Tensor, b: Tensor): Tensor {
   return where(equal(a, b), 0.5, cast(greater(a, b), a.dtype));
 }
 
-// ——— comparisons: bool ———
+// ——— comparisons, which give bool ———
 
 const truth: Kind = { result: "bool" };
-export const equal: BinaryOp = binary(
-  "equal",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] === y[j] ? 1 : 0;
-  },
-  null,
-  truth,
-);
-export const less: BinaryOp = binary(
-  "less",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] < y[j] ? 1 : 0;
-  },
-  null,
-  truth,
-);
-export const lessEqual: BinaryOp = binary(
-  "lessEqual",
-  (z, k, end, x, i, di, y, j, dj) => {
-    for (; k < end; k++, i += di, j += dj) z[k] = x[i] <= y[j] ? 1 : 0;
-  },
-  null,
-  truth,
-);
+export const equal: BinaryOp = binary("equal", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] === y[j] ? 1 : 0; }, null, truth);
+export const less: BinaryOp = binary("less", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] < y[j] ? 1 : 0; }, null, truth);
+export const lessEqual: BinaryOp = binary("lessEqual", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] <= y[j] ? 1 : 0; }, null, truth);
 export const greater = (x: Scalar, y: Scalar): Tensor => less(y, x);
 export const greaterEqual = (x: Scalar, y: Scalar): Tensor => lessEqual(y, x);
 export const notEqual = (x: Scalar, y: Scalar): Tensor => logicalNot(equal(x, y));
 export const logicalNot = (x: Scalar): Tensor => equal(x, 0);
-export const logicalAnd = (x: Scalar, y: Scalar): Tensor =>
-  cast(mul(cast(cast(x, "bool"), "int32"), cast(y, "bool")), "bool");
-export const logicalOr = (x: Scalar, y: Scalar): Tensor =>
-  cast(add(cast(cast(x, "bool"), "int32"), cast(y, "bool")), "bool");
+export const logicalAnd = (x: Scalar, y: Scalar): Tensor => cast(mul(cast(cast(x, "bool"), "int32"), cast(y, "bool")), "bool");
+export const logicalOr = (x: Scalar, y: Scalar): Tensor => cast(add(cast(cast(x, "bool"), "int32"), cast(y, "bool")), "bool");
 
 // ——— choice ———
 
@@ -404,13 +240,10 @@ export const wherePrimitive: Primitive<null> = definePrimitive<null>({
   }),
   value(out, args, _, { shape }) {
     const [c, x, y] = args.map(storageOf);
-    eachRun(
-      shape,
-      args.map((t) => stridesFor(t, shape)),
-      (k, end, [h, i, j], [dh, di, dj]) => {
-        for (; k < end; k++, h += dh, i += di, j += dj) out[k] = c[h] !== 0 ? x[i] : y[j];
-      },
-    );
+    const strides = args.map((t) => stridesFor(t, shape));
+    eachRun(shape, strides, (from, end, [h0, i0, j0], [dh, di, dj]) => {
+      for (let k = from, h = h0, i = i0, j = j0; k < end; k++, h += dh, i += di, j += dj) out[k] = c[h] !== 0 ? x[i] : y[j];
+    });
   },
   vjp: (g, [c, x, y]) => [null, () => sumTo(where(c, g, 0), x.shape), () => sumTo(where(c, 0, g), y.shape)],
   batch: (_, args, batched) => apply(wherePrimitive, alignRanks(args, batched), null),
