@@ -2,6 +2,7 @@ import { vmap } from "./batch.ts";
 import { bind, type Cotangents, type Primitive } from "./bind.ts";
 import { broadcastTo, insertAxes } from "./primitives/broadcast.ts";
 import { add } from "./primitives/elementwise.ts";
+import { reshape } from "./primitives/layout.ts";
 import { evaluate, type Program } from "./program.ts";
 import { stage } from "./stage.ts";
 import { record } from "./tape.ts";
@@ -28,6 +29,8 @@ export interface Callee {
   ) => Cotangents;
   /** Trailing axes of each input that are not batch axes, where any number of leading ones may stand in front. */
   readonly core?: readonly number[];
+  /** Which inputs have outputs of their shape, as in a pullback; default: none. */
+  readonly shared?: readonly boolean[];
 }
 
 /** Parameters of the call primitive. */
@@ -55,9 +58,12 @@ export const callPrimitive: Primitive<CallParams> = {
     const more = pullThrough(program, args, through, needs);
     return args.map((_, i) => sumOf(found[i], more[i]));
   },
-  batch(size, args, batched, { callee }) {
-    const { core } = callee;
-    if (core) return bindCall(callee, alignLeading(size, args, batched, core)).outs;
+  batch(size, args, batched, { callee, program }) {
+    const { core, shared } = callee;
+    if (core) {
+      const { outs } = bindCall(callee, alignLeading(size, args, batched, core, shared));
+      return outs.map((y, i) => reshape(y, [size, ...program.outputs[i].shape]));
+    }
     return bindCall(
       vmapped(callee),
       args.map((x, i) => (batched[i] ? x : broadcastTo(x, [size, ...x.shape]))),
@@ -128,7 +134,7 @@ function callPullback(
       name: `${name}.pullback`,
       params: { ...params, needs },
       forward,
-      ...(core && { core: coreOf(inputs, [...core], args) }),
+      ...(core && { core: coreOf(inputs, [...core], args), shared: needs }),
     },
     inputs,
   );
@@ -177,18 +183,19 @@ function vmapped(callee: Callee): Callee {
 
 /**
  * Give inputs one more leading axis: batched ones have it in front already and get axes of size 1 behind it where they have fewer leading
- * axes than others; those with all leading axes are repeated; the rest broadcast as they are.
+ * axes than others; those with all leading axes or an output of their shape are repeated; the rest broadcast as they are.
  */
 function alignLeading(
   size: number,
   args: readonly Tensor[],
   batched: readonly boolean[],
   core: readonly number[],
+  shared: readonly boolean[] = [],
 ): readonly Tensor[] {
   const leading = args.map((x, i) => x.shape.length - core[i] - (batched[i] ? 1 : 0));
   const most = Math.max(...leading);
   return args.map((x, i) => {
-    if (batched[i]) return insertAxes(x, 1 + most + core[i]);
-    return leading[i] === most ? broadcastTo(x, [size, ...x.shape]) : x;
+    if (!batched[i] && leading[i] < most && !shared[i]) return x;
+    return insertAxes(batched[i] ? x : broadcastTo(x, [size, ...x.shape]), 1 + most + core[i]);
   });
 }

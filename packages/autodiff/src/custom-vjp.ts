@@ -4,8 +4,8 @@ import { ShapeError, showShape } from "./errors.ts";
 import { evaluate } from "./program.ts";
 import { sameShape } from "./shape.ts";
 import { stageTree } from "./stage.ts";
-import { asTensor, isTensor, type Tensor } from "./tensor.ts";
-import { type Args, type Cotangent, flatten, type Structure, unflatten } from "./tree.ts";
+import { asTensor, isTensor, type Scalar, type Tensor } from "./tensor.ts";
+import { type Args, type Cotangent, flatten, matching, type Structure, unflatten } from "./tree.ts";
 
 /** An op with a pullback of its own. */
 export interface CustomVjp<A extends Args, Y, R> {
@@ -75,9 +75,8 @@ export function customVjp<A extends Args, Y, R>(op: CustomVjp<A, Y, R>): (...arg
       ) as readonly unknown[];
       return args.flatMap((arg, i): Cotangents => {
         const xs = inputs.filter((_, at) => owners[at] === i);
-        if (found[i] === null || found[i] === undefined) return xs.map(() => null);
-        const gs = isTensor(arg) ? [found[i]] : cotangentLeaves(found[i], flatten(arg, isTensor).structure);
-        return xs.map((x, at) => checked(`${name}.pullback`, i, gs[at] as Tensor | null, x));
+        const gs = matching(`${name}.pullback`, flatten(arg, isTensor).structure, found[i]);
+        return xs.map((x, at) => checked(`${name}.pullback`, i, gs[at], x));
       });
     };
 
@@ -96,24 +95,13 @@ export function customVjp<A extends Args, Y, R>(op: CustomVjp<A, Y, R>): (...arg
 /** Where a residual is found: it may be an input or a result, which are there anyway. */
 type Place = { readonly input: number } | { readonly out: number };
 
-function cotangentLeaves(ct: unknown, structure: Structure): readonly (Tensor | null)[] {
-  const find = (s: Structure, x: unknown): readonly (Tensor | null)[] => {
-    if (s.kind === "leaf") return [isTensor(x) ? x : null];
-    if (s.kind === "static") return [];
-    return s.items.flatMap((item, i) =>
-      find(item, (x as Record<string | number, unknown> | null)?.[s.kind === "array" ? i : s.keys[i]]),
-    );
-  };
-  return find(structure, ct);
-}
-
-function checked(op: string, argument: number, g: Tensor | null, x: Tensor): Tensor | null {
-  if (g && !sameShape(g.shape, x.shape)) {
-    throw new ShapeError(
-      `${op}: expected a cotangent of shape ${showShape(x.shape)} for argument ${argument}, got ${showShape(g.shape)}`,
-    );
-  }
-  return g;
+function checked(op: string, argument: number, ct: Scalar | null, x: Tensor): Tensor | null {
+  if (ct === null) return null;
+  const g = asTensor(op, ct);
+  if (sameShape(g.shape, x.shape)) return g;
+  throw new ShapeError(
+    `${op}: expected a cotangent of shape ${showShape(x.shape)} for argument ${argument}, got ${showShape(g.shape)}`,
+  );
 }
 
 /** Static parameters by name: those in option objects by key, others by position. */

@@ -59,7 +59,10 @@ function hasNaN(x: Dense): boolean {
 /** The first line of the stack outside this package. */
 function userLine(): string {
   const own = new URL(".", import.meta.url).href;
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = Infinity;
   const lines = (new Error().stack ?? "").split("\n").slice(1);
+  Error.stackTraceLimit = stackTraceLimit;
   const line = lines.find(
     (l) =>
       /:\d+:\d+\)?$/.test(l) && !l.includes(own) && !l.includes(new URL(own).pathname) && !l.includes("node:internal"),
@@ -68,8 +71,9 @@ function userLine(): string {
 }
 
 /**
- * The same function, which throws at the first op that makes a NaN from numbers, naming the op and the line that called it. Ops of
- * gradients taken inside are watched too, and jitted functions inside run op by op. Slow: every result is read.
+ * The same function, which throws at the first op that makes a NaN from numbers, naming the op and the line that called it (in a backward
+ * pass, the line that asked for it). It watches what is computed from the arguments: gradients taken inside too, and jitted functions op by
+ * op. Slow: every result is read.
  *
  * @throws NaNError when an op makes a NaN
  */

@@ -1,8 +1,16 @@
+import type { DType } from "./dtype.ts";
 import { showShape } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 
-const edge = 3;
+// NumPy's rules (numpy/_core/arrayprint.py): larger tensors show the ends of their axes, lines are 75 wide, fractions have 8 digits at
+// most and as many as tell a number from its neighbours.
+
 const threshold = 1000;
+const edge = 3;
+const lineWidth = 75;
+const precision = 8;
+
+type Word = (value: number) => string;
 
 /** A tensor as NumPy prints it: aligned columns, eight digits at most, long axes cut to their ends. */
 export function format(x: Tensor): string {
@@ -12,69 +20,123 @@ export function format(x: Tensor): string {
   } catch {
     return `Tracer(${showShape(x.shape)}, ${x.dtype})`;
   }
-  const show = numberFormat(data, x);
-  const cut = x.size > threshold;
-  const visit = (axis: number, offset: number, size: number): string => {
-    if (axis === x.shape.length) return show(data[offset]);
-    const n = x.shape[axis];
-    const stride = n === 0 ? 0 : size / n;
+  if (x.shape.length === 0) return scalar(data[0], x.dtype);
+  if (x.size === 0) return "[]";
+  const shown: number[] = [];
+  layout(x.shape, (at) => `${shown.push(data[at])}`);
+  const word = wordOf(x.dtype, shown);
+  return layout(x.shape, (at) => word(data[at]));
+}
+
+function layout(shape: readonly number[], wordAt: (at: number) => string): string {
+  const size = shape.reduce((a, b) => a * b, 1);
+  const visit = (axis: number, offset: number, block: number): string => {
+    if (axis === shape.length) return wordAt(offset);
+    const n = shape[axis];
     const parts: string[] = [];
     for (let i = 0; i < n; i++) {
-      if (cut && n > 2 * edge && i === edge) {
+      if (size > threshold && n > 2 * edge && i === edge) {
         parts.push("...");
         i = n - edge;
       }
-      parts.push(visit(axis + 1, offset + i * stride, stride));
+      parts.push(visit(axis + 1, offset + (i * block) / n, block / n));
     }
-    const inner = x.shape.length - axis - 1;
-    const separator = inner === 0 ? " " : `${"\n".repeat(inner)}${" ".repeat(axis + 1)}`;
-    return `[${parts.join(separator)}]`;
+    const indent = " ".repeat(axis + 1);
+    const inner = shape.length - axis - 1;
+    return `[${inner === 0 ? wrap(parts, indent) : parts.join("\n".repeat(inner) + indent)}]`;
   };
-  return visit(0, 0, x.size);
+  return visit(0, 0, size);
 }
 
-function numberFormat(data: Tensor["data"], x: Tensor): (v: number) => string {
-  const values = data.length > threshold ? sample(data) : Array.from(data);
-  if (x.dtype === "bool") return (v) => (v ? " true" : "false");
-  const finite = values.filter(Number.isFinite);
-  const integral = x.dtype === "int32" || finite.every(Number.isInteger);
-  const largest = finite.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-  const smallest = finite.reduce((m, v) => (v === 0 ? m : Math.min(m, Math.abs(v))), Infinity);
-  let write: (v: number) => string;
-  if (x.dtype === "int32") write = String;
-  else if (largest >= 1e8 || (smallest < 1e-4 && smallest !== Infinity) || largest / smallest > 1e3 * 1e5) {
-    write = (v) => v.toExponential(Math.min(8, significant(finite)));
-  } else if (integral) write = (v) => `${v}.`;
-  else {
-    const digits = Math.max(...finite.map((v) => decimals(v, x.dtype === "float32")));
-    write = (v) => v.toFixed(digits);
+function wrap(words: readonly string[], indent: string): string {
+  let [text, line] = ["", indent];
+  for (const word of words) {
+    if (line.length + word.length > lineWidth - indent.length && line !== indent) {
+      text += `${line.trimEnd()}\n`;
+      line = indent;
+    }
+    line += `${word} `;
   }
-  const safe = (v: number): string =>
-    Number.isNaN(v) ? "nan" : Number.isFinite(v) ? write(v) : v > 0 ? "inf" : "-inf";
-  const width = x.shape.length === 0 ? 0 : Math.max(...values.map((v) => safe(v).length), 0);
-  return (v) => safe(v).padStart(width);
+  return (text + line).slice(indent.length, -1);
 }
 
-/** Digits after the point that tell this value from its neighbours, eight at most. */
-function decimals(v: number, single: boolean): number {
-  const shortest = single ? Number(v.toPrecision(8)) : v;
-  const text = shortest.toFixed(8).replace(/0+$/, "");
-  return text.length - text.indexOf(".") - 1;
+/** How the numbers of a tensor are written so that columns align. */
+function wordOf(dtype: DType, values: readonly number[]): Word {
+  const word = dtype === "bool" ? truth : dtype === "int32" ? String : realWord(values, dtype);
+  const width = Math.max(dtype === "bool" ? 5 : 0, ...values.map((v) => word(v).length));
+  return (v) => word(v).padStart(width);
 }
 
-function significant(values: readonly number[]): number {
-  return Math.max(
-    0,
-    ...values.map(
-      (v) =>
-        Number(v.toPrecision(8))
-          .toExponential()
-          .replace(/e.*$/, "")
-          .replace(/^-?\d\.?/, "").length,
-    ),
-  );
+function truth(v: number): string {
+  return v === 0 ? "false" : "true";
 }
 
-function sample(data: Tensor["data"]): number[] {
-  return [...data.slice(0, 100), ...data.slice(-100)];
+function realWord(values: readonly number[], dtype: DType): Word {
+  const finite = values.filter(Number.isFinite);
+  const sizes = finite.map((v) => Math.abs(shortest(v, dtype))).filter((v) => v > 0);
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const scientific = most >= (dtype === "float32" ? 1e6 : 1e8) || least < 1e-4 || most / least > 1000;
+  const digits = scientific ? scientificDigits : positionalDigits;
+  const parts = finite.map((v) => digits(v, dtype));
+  const longest = (part: "fraction" | "exponent"): number => Math.max(0, ...parts.map((p) => p[part].length));
+  const [fractionWidth, exponentWidth] = [longest("fraction"), longest("exponent")];
+  return (v) => {
+    if (!Number.isFinite(v)) return nonfinite(v);
+    const { whole, fraction, exponent } = digits(v, dtype, scientific ? fractionWidth : undefined);
+    if (!scientific) return `${whole}.${fraction.padEnd(fractionWidth)}`;
+    return `${whole}.${fraction}e${exponent[0]}${exponent.slice(1).padStart(exponentWidth - 1, "0")}`;
+  };
+}
+
+interface Digits {
+  readonly whole: string;
+  readonly fraction: string;
+  /** A sign and two digits or more. */
+  readonly exponent: string;
+}
+
+function positionalDigits(v: number, dtype: DType): Digits {
+  const exact = String(Math.abs(shortest(v, dtype))).split(".");
+  const [whole, fraction = ""] =
+    (exact[1] ?? "").length > precision ? Math.abs(v).toFixed(precision).split(".") : exact;
+  return { whole: signOf(v) + whole, fraction: fraction.replace(/0+$/, ""), exponent: "" };
+}
+
+/** With a given number of digits behind the point those of the stored number, else as few as tell it from its neighbours. */
+function scientificDigits(v: number, dtype: DType, digits?: number): Digits {
+  const fewest = Math.abs(shortest(v, dtype)).toExponential();
+  const count = digits ?? Math.min(precision, Math.max(0, fewest.indexOf("e") - 2));
+  const [mantissa, power] = Math.abs(v).toExponential(count).split("e");
+  const [whole, written = ""] = mantissa.split(".");
+  const fraction = digits === undefined ? written.replace(/0+$/, "") : written;
+  return { whole: signOf(v) + whole, fraction, exponent: power[0] + power.slice(1).padStart(2, "0") };
+}
+
+/** A tensor without axes, as one number. */
+function scalar(v: number, dtype: DType): string {
+  if (dtype === "bool") return truth(v);
+  if (dtype === "int32") return String(v);
+  if (!Number.isFinite(v)) return nonfinite(v);
+  const size = Math.abs(shortest(v, dtype));
+  if (size === 0 || (size >= 1e-4 && size < (dtype === "float32" ? 1e6 : 1e16)))
+    return signOf(v) + (Number.isInteger(size) ? `${size}.0` : String(size));
+  return signOf(v) + size.toExponential().replace(/e(.)(\d)$/, "e$10$2");
+}
+
+function nonfinite(v: number): string {
+  return Number.isNaN(v) ? "nan" : v > 0 ? "inf" : "-inf";
+}
+
+function signOf(v: number): string {
+  return v < 0 || Object.is(v, -0) ? "-" : "";
+}
+
+/** The number with the fewest decimal digits that is stored as v. */
+function shortest(v: number, dtype: DType): number {
+  if (dtype !== "float32" || !Number.isFinite(v)) return v;
+  for (let digits = 1; digits < 9; digits++) {
+    const rounded = Number(v.toPrecision(digits));
+    if (Math.fround(rounded) === v) return rounded;
+  }
+  return Number(v.toPrecision(9));
 }

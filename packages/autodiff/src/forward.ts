@@ -5,7 +5,7 @@ import { ShapeError, showShape } from "./errors.ts";
 import { reshape } from "./primitives/layout.ts";
 import { sameShape } from "./shape.ts";
 import { grad, record } from "./tape.ts";
-import { asTensor, isTensor, type Scalar, type Tensor, zerosLike } from "./tensor.ts";
+import { asTensor, type Scalar, type Tensor, zerosLike } from "./tensor.ts";
 import { type Args, type Cotangent, flatten, matching, unflatten } from "./tree.ts";
 
 // Forward mode without forward rules: a pullback is linear in its cotangent, so its own pullback is the pushforward.
@@ -39,11 +39,8 @@ function tangentLeaves(
   tangents: unknown,
   inputs: readonly Tensor[],
 ): (Tensor | null)[] {
-  const given = flatten(tangents, (x) => x === null || typeof x === "number" || isTensor(x))
-    .leaves as (Scalar | null)[];
-  if (given.length !== inputs.length) matching("jvp", structure, tangents);
-  return inputs.map((x, i) => {
-    const t = given[i];
+  return matching("jvp", structure, tangents).map((t, i) => {
+    const x = inputs[i];
     if (t === null || !isFloat(x.dtype)) return null;
     const tangent = asTensor("jvp", t);
     if (sameShape(tangent.shape, x.shape)) return tangent;

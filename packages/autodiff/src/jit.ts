@@ -50,7 +50,7 @@ export function jit(
 }
 
 function avalKey({ shape, dtype, weak }: Aval): string {
-  return weak ? "number" : `${dtype}[${shape.join()}]`;
+  return `${weak ? "number" : dtype}[${shape.join()}]`;
 }
 
 /**

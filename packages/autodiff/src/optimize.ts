@@ -18,13 +18,16 @@ function simplify(program: Program): Program {
   const renamed = new Map<Var, Atom>();
   const made = new Map<Var, Equation>();
   const seen = new Map<string, readonly Var[]>();
-  const constants = new Map<Dense, number>();
+  const identities = new Map<object, number>();
   const resolve = (x: Atom): Atom => (x instanceof Dense ? x : (renamed.get(x) ?? x));
+  const identity = (x: object): string => {
+    if (!identities.has(x)) identities.set(x, identities.size);
+    return `@${identities.get(x)}`;
+  };
   const key = (x: Atom): string => {
     if (!(x instanceof Dense)) return `${x.id}`;
-    if (x.fill !== undefined || x.size === 1) return `${x.fill ?? x.data[0]}:${x.dtype}[${x.shape.join()}]${x.weak}`;
-    if (!constants.has(x)) constants.set(x, constants.size);
-    return `c${constants.get(x)}`;
+    if (x.fill === undefined && x.size !== 1) return identity(x);
+    return `${exact(x.fill ?? x.data[0])}:${x.dtype}[${x.shape.join()}]${x.weak}`;
   };
   const equations: Equation[] = [];
   for (const equation of program.equations) {
@@ -42,7 +45,8 @@ function simplify(program: Program): Program {
       });
       continue;
     }
-    const text = signature(next, key);
+    const params = parametersKey(next.params);
+    const text = params === null ? null : `${identity(next.prim)} ${params} ${next.ins.map(key).join()}`;
     const known = text === null ? undefined : seen.get(text);
     if (known) {
       next.outs.forEach((v, i) => {
@@ -57,10 +61,21 @@ function simplify(program: Program): Program {
   return new Program(program.inputs, equations, program.outputs.map(resolve));
 }
 
-/** A text that two equations share when they compute the same; null where parameters hold programs, which stay apart. */
-function signature({ prim, params, ins }: Equation, key: (x: Atom) => string): string | null {
-  if (typeof params === "object" && params !== null && "program" in params) return null;
-  return `${prim.name} ${JSON.stringify(params)} ${ins.map(key).join()}`;
+/** A text that equal parameters share; null where they hold programs or functions: such equations stay apart. */
+function parametersKey(params: unknown): string | null {
+  let plain = true;
+  const text = JSON.stringify(params, (_, x: unknown) => {
+    if (typeof x === "number") return exact(x);
+    if (typeof x !== "function" && !(x instanceof Program)) return x;
+    plain = false;
+    return null;
+  });
+  return plain ? text : null;
+}
+
+/** A number as a text that no other has; JSON has no ∞, no NaN and no −0. */
+function exact(x: number): string {
+  return Object.is(x, -0) ? "-0" : `${x}`;
 }
 
 function fold({ prim, params, ins, outs }: Equation): readonly Dense[] | null {
@@ -99,7 +114,7 @@ function isIdentity(equation: Equation): boolean {
 /** The operand that an exact identity leaves as it is: x·1, 1·x, x/1, x − 0. */
 function unchanged({ prim, ins, outs }: Equation): Atom | null {
   const keeps = (x: Atom): boolean => sameShape(x.shape, outs[0].shape) && x.dtype === outs[0].dtype;
-  const filled = (x: Atom, value: number): boolean => x instanceof Dense && x.fill === value;
+  const filled = (x: Atom, value: number): boolean => x instanceof Dense && Object.is(x.fill, value);
   const [x, y] = ins;
   if (prim === mul.primitive && filled(x, 1) && keeps(y)) return y;
   const neutral = prim === mul.primitive || prim === div.primitive ? 1 : prim === sub.primitive ? 0 : null;

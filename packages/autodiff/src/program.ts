@@ -70,7 +70,8 @@ function letters(n: number): string {
 }
 
 function show(v: Aval): string {
-  return v.weak ? "number" : v.shape.length === 0 ? v.dtype : `${v.dtype}[${v.shape.join(",")}]`;
+  const kind = v.weak ? "number" : v.dtype;
+  return v.shape.length === 0 ? kind : `${kind}[${v.shape.join(",")}]`;
 }
 
 function literal(x: Dense): string {

@@ -2,7 +2,7 @@ import { apply } from "./bind.ts";
 import { iota } from "./create.ts";
 import type { DType } from "./dtype.ts";
 import { cast } from "./primitives/cast.ts";
-import { add, cos, floor, less, log, log1p, mul, neg, sqrt, sub } from "./primitives/elementwise.ts";
+import { add, cos, floor, less, log, log1p, maximum, mul, neg, sqrt, sub } from "./primitives/elementwise.ts";
 import { reshape } from "./primitives/layout.ts";
 import { randomBitsPrimitive, threefry } from "./primitives/random-bits.ts";
 import { argmax, argsort } from "./primitives/reduce.ts";
@@ -51,7 +51,7 @@ export interface RealOptions {
   readonly dtype?: DType;
 }
 
-/** Real numbers from `low` (included, default 0) to `high` (excluded, default 1): multiples of 2⁻²⁴, or 2⁻⁵³ in float64. */
+/** Real numbers from `low` (default 0) up to but for rounding not at `high` (default 1): multiples of 2⁻²⁴, or 2⁻⁵³ in float64, scaled. */
 export function uniform(
   k: Tensor,
   shape: readonly number[],
@@ -90,6 +90,7 @@ export function permutation(k: Tensor, n: number): Tensor {
 /** Indices drawn with probabilities e^logits / Σ e^logits along an axis (default: the last), which is dropped: int32. */
 export function categorical(k: Tensor, logits: Tensor, options: { readonly axis?: number } = {}): Tensor {
   // Gumbel (1954): the largest of logits with such noise is distributed as wanted.
-  const u = add(uniform(k, logits.shape), 2 ** -25);
+  // Neither 0 nor 1, at which the noise would be infinite.
+  const u = maximum(uniform(k, logits.shape), 2 ** -25);
   return argmax(sub(logits, log(neg(log(u)))), { axis: options.axis ?? -1 });
 }

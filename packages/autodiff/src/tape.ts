@@ -166,7 +166,9 @@ export function vjp<A extends Args, Y>(
     leaves.map((x) => asTensor("vjp", x)),
   );
   const pullback = (ct: Cotangent<Y>): { [K in keyof A]: Cotangent<A[K]> } => {
-    const cts = matching("pullback", form, ct).map((g, i) => checkCotangent(asTensor("pullback", g), outputs[i]));
+    const cts = matching("pullback", form, ct).map((g, i) =>
+      g === null ? null : checkCotangent(asTensor("pullback", g), outputs[i]),
+    );
     const found = pull(cts);
     const full = leaves.map((x, i) => found[i] ?? zeroFor(asTensor("vjp", x)));
     return unflatten(structure, full) as { [K in keyof A]: Cotangent<A[K]> };
@@ -222,7 +224,9 @@ export function valueAndGrad<A extends Args>(
   return (...args) => {
     for (const n of wanted) {
       if (!(n in args))
-        throw new RangeError(`grad: expected argnums below ${args.length}, the number of arguments, got ${n}`);
+        throw new RangeError(
+          `grad: expected argnums from 0 to ${args.length - 1} for ${args.length} arguments, got ${n}`,
+        );
     }
     const picked = flatten(wanted.map((n) => args[n]));
     const leaves = picked.leaves.map((x) => floating(asTensor("grad", x)));

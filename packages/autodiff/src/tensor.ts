@@ -1,5 +1,5 @@
 import { allocate, type Data, type DType, dtypeOf } from "./dtype.ts";
-import { AbstractValueError, DTypeError, ShapeError, showShape } from "./errors.ts";
+import { DTypeError, ShapeError, showShape } from "./errors.ts";
 import { format } from "./format.ts";
 import { checkShape, sizeOf } from "./shape.ts";
 
@@ -99,19 +99,6 @@ export function isTensor(x: unknown): x is Tensor {
   return typeof x === "object" && x !== null && brand in x;
 }
 
-/** The numbers of a value, or the reason why there are none yet. */
-export function concrete(op: string, x: Tensor): Dense {
-  if (x instanceof Dense) return x;
-  try {
-    return new Dense(x, x.data);
-  } catch (cause) {
-    throw new AbstractValueError(
-      `${op}: expected a tensor with known values, got a tracer of shape ${showShape(x.shape)}`,
-      { cause },
-    );
-  }
-}
-
 /** A plain number as a tensor: a weak float64 scalar. */
 export function weakScalar(x: number): Dense {
   return new Dense({ shape: [], dtype: "float64", weak: true }, x);
@@ -176,19 +163,11 @@ export function tensor(
   visit(values as Nested, 0);
   const dtype = options.dtype ?? (booleans && flat.length > 0 ? "bool" : "float32");
   const data = allocate(dtype, flat.length);
-  if (dtype === "bool") data.set(flat.map((v) => (v ? 1 : 0)));
-  else data.set(flat);
+  data.set(dtype === "bool" ? flat.map((v) => Number(v !== 0)) : flat);
   return fromData(data, { shape: options.shape ?? nested });
 }
 
 function fromData(data: Data, options: { readonly shape?: readonly number[]; readonly dtype?: DType }): Tensor {
-  const shape = options.shape ?? [data.length];
-  checkShape("tensor", shape);
-  if (sizeOf(shape) !== data.length) {
-    throw new ShapeError(`tensor: expected ${sizeOf(shape)} values for shape ${showShape(shape)}, got ${data.length}`);
-  }
-  const dtype = options.dtype ?? dtypeOf(data);
-  if (dtypeOf(data) === dtype) return new Dense({ shape, dtype, weak: false }, data);
   if (
     !(
       data instanceof Float32Array ||
@@ -198,19 +177,35 @@ function fromData(data: Data, options: { readonly shape?: readonly number[]; rea
     )
   ) {
     throw new DTypeError(
-      `tensor: expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${describe(data)}`,
+      `tensor: expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${describe(data)}; convert it first`,
     );
   }
-  const converted = allocate(dtype, data.length);
-  if (dtype === "bool") converted.set(data.map((v) => (v ? 1 : 0)));
-  else converted.set(data);
-  return new Dense({ shape, dtype, weak: false }, converted);
+  const shape = options.shape ?? [data.length];
+  checkShape("tensor", shape);
+  if (sizeOf(shape) !== data.length) {
+    throw new ShapeError(`tensor: expected ${sizeOf(shape)} values for shape ${showShape(shape)}, got ${data.length}`);
+  }
+  const own = dtypeOf(data);
+  const dtype = options.dtype ?? own;
+  const aval = { shape, dtype, weak: false };
+  if (dtype !== own) {
+    const converted = allocate(dtype, data.length);
+    converted.set(dtype === "bool" ? data.map((v) => Number(v !== 0)) : data);
+    return new Dense(aval, converted);
+  }
+  const odd = own === "bool" ? data.find((v) => v > 1) : undefined;
+  if (odd === undefined) return new Dense(aval, data);
+  throw new DTypeError(
+    `tensor: expected 0 or 1 in a Uint8Array, which holds bools, got ${odd}; give { dtype } for bytes`,
+  );
 }
 
 /** A tensor filled with one number, float32 by default. */
 export function full(shape: readonly number[], value: number, options: { readonly dtype?: DType } = {}): Tensor {
   checkShape("full", shape);
-  return new Dense({ shape, dtype: options.dtype ?? "float32", weak: false }, value);
+  const { dtype = "float32" } = options;
+  const [stored] = allocate(dtype, 1).fill(dtype === "bool" ? Number(value !== 0) : value);
+  return new Dense({ shape, dtype, weak: false }, stored);
 }
 
 export function zeros(shape: readonly number[], options: { readonly dtype?: DType } = {}): Tensor {

@@ -102,8 +102,11 @@ export function structureKey(structure: Structure): string {
       return staticKey(structure.value);
     case "array":
       return `[${structure.items.map(structureKey).join()}]`;
-    case "object":
-      return `{${structure.keys.map((key, i) => `${JSON.stringify(key)}:${structureKey(structure.items[i])}`).join()}}`;
+    case "object": {
+      const { keys, items, prototype } = structure;
+      const kind = prototype === Object.prototype ? "" : staticKey(prototype);
+      return `${kind}{${keys.map((key, i) => `${JSON.stringify(key)}:${structureKey(items[i])}`).join()}}`;
+    }
   }
 }
 
@@ -125,19 +128,45 @@ export function treeMap<T>(
   ...others: readonly unknown[]
 ): T {
   const first = flatten(tree);
-  const rest = others.map((other) => matching("treeMap", first.structure, other));
+  const rest = others.map((other) =>
+    matching("treeMap", first.structure, other).map((leaf) => {
+      if (leaf !== null) return leaf;
+      throw new TypeError("treeMap: expected a tensor or a number for each one in the first tree, got null");
+    }),
+  );
   return unflatten(
     first.structure,
     first.leaves.map((leaf, i) => f(leaf, ...rest.map((leaves) => leaves[i]))),
   ) as T;
 }
 
-/** The leaves of a tree that must have the given form, numbers and tensors being interchangeable. */
-export function matching(op: string, structure: Structure, tree: unknown): Scalar[] {
-  const other = flatten(tree);
-  const form = (s: Structure): string => structureKey(s).replaceAll("#", "*");
-  if (form(other.structure) !== form(structure)) {
-    throw new TypeError(`${op}: expected a tree of the form ${form(structure)}, got ${form(other.structure)}`);
-  }
-  return other.leaves;
+/**
+ * What a tree has where a form has leaves: tensors or numbers, and null where it has nothing (an integer has no cotangent).
+ *
+ * @throws TypeError when the tree has another form
+ */
+export function matching(op: string, structure: Structure, tree: unknown): (Scalar | null)[] {
+  const visit = (s: Structure, x: unknown): (Scalar | null)[] => {
+    if (!fits(s, x)) {
+      const form = (of: Structure): string => structureKey(of).replaceAll("#", "*");
+      throw new TypeError(
+        `${op}: expected a tree of the form ${form(structure)}, got ${form(flatten(tree).structure)}`,
+      );
+    }
+    if (s.kind === "static") return [];
+    if (s.kind === "leaf") return [(x ?? null) as Scalar | null];
+    return s.items.flatMap((item, i) =>
+      visit(item, (x as Record<string | number, unknown> | null | undefined)?.[s.kind === "array" ? i : s.keys[i]]),
+    );
+  };
+  return visit(structure, tree);
+}
+
+function fits(s: Structure, x: unknown): boolean {
+  if (x === null || x === undefined) return true;
+  if (s.kind === "static") return staticKey(s.value) === staticKey(x);
+  if (s.kind === "leaf") return isValue(x);
+  if (typeof x !== "object" || isTensor(x)) return false;
+  if (s.kind === "array") return Array.isArray(x) && x.length === s.items.length;
+  return !Array.isArray(x) && Object.keys(x).sort().join() === s.keys.join();
 }

@@ -1,17 +1,19 @@
 import { isFloat } from "../dtype.ts";
 import { cast } from "../primitives/cast.ts";
-import { add, erf, expm1, greater, minimum, mul, sigmoid, tanh, where } from "../primitives/elementwise.ts";
+import { add, erf, expm1, greater, lessEqual, mul, sigmoid, tanh, where } from "../primitives/elementwise.ts";
 import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
 
-/** max(x, 0), with derivative 0 at 0. */
+/** max(x, 0), with derivative 0 at 0; NaN stays NaN. */
 export function relu(x: Scalar): Tensor {
-  return where(greater(x, 0), x, 0);
+  return where(lessEqual(x, 0), 0, x);
 }
 
 /** x above 0, e^x − 1 below. */
 export function elu(x: Scalar): Tensor {
   const t = floating("elu", x);
-  return where(greater(t, 0), t, expm1(minimum(t, 0)));
+  const positive = greater(t, 0);
+  // Bounded where it is not chosen, so that no ∞ meets a cotangent of 0.
+  return where(positive, t, expm1(where(positive, 0, t)));
 }
 
 /** x σ(x). */

@@ -1,4 +1,3 @@
-import { cast } from "../primitives/cast.ts";
 import {
   abs,
   add,
@@ -6,7 +5,9 @@ import {
   div,
   equal,
   floor,
+  greater,
   lessEqual,
+  logicalAnd,
   logicalOr,
   maximum,
   minimum,
@@ -51,7 +52,7 @@ export function round(x: Scalar): Tensor {
   const low = floor(t);
   const rest = sub(t, low);
   const odd = notEqual(sub(low, mul(2, floor(div(low, 2)))), 0);
-  const up = logicalOr(lessEqual(0.5000000000000001, rest), mul(cast(equal(rest, 0.5), "int32"), odd));
+  const up = logicalOr(greater(rest, 0.5), logicalAnd(equal(rest, 0.5), odd));
   return where(up, add(low, 1), low);
 }
 

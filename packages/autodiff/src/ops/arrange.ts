@@ -104,16 +104,16 @@ export function sort(x: Tensor, options: { readonly axis?: number } = {}): Tenso
 
 /** Matrices with zeros above diagonal k (0 is the main one, positive ones lie above it). */
 export function tril(x: Tensor, k = 0): Tensor {
-  return triangle(x, (row, column) => lessEqual(column, add(row, k)));
+  return triangle("tril", x, (row, column) => lessEqual(column, add(row, k)));
 }
 
 /** Matrices with zeros below diagonal k. */
 export function triu(x: Tensor, k = 0): Tensor {
-  return triangle(x, (row, column) => lessEqual(add(row, k), column));
+  return triangle("triu", x, (row, column) => lessEqual(add(row, k), column));
 }
 
-function triangle(x: Tensor, keep: (row: Tensor, column: Tensor) => Tensor): Tensor {
-  if (x.shape.length < 2) throw new ShapeError(`triangle: expected matrices, got ${showShape(x.shape)}`);
+function triangle(op: string, x: Tensor, keep: (row: Tensor, column: Tensor) => Tensor): Tensor {
+  if (x.shape.length < 2) throw new ShapeError(`${op}: expected matrices, got ${showShape(x.shape)}`);
   const [n, m] = x.shape.slice(-2);
   return where(keep(expandDims(iota(n), 1), iota(m)), x, 0);
 }

@@ -44,5 +44,8 @@ export function softmax(x: Scalar, options: { readonly axis?: number } = {}): Te
 /** x − ln Σ e^x along an axis (default: the last). */
 export function logSoftmax(x: Scalar, options: { readonly axis?: number } = {}): Tensor {
   const t = asTensor("logSoftmax", x);
-  return sub(t, logSumExp(t, { axis: options.axis ?? -1, keepDims: true }));
+  const axis = options.axis ?? -1;
+  // Shifted first, so that large logits keep their digits.
+  const shifted = sub(t, shiftOf(t, axis));
+  return sub(shifted, log(sum(exp(shifted), { axis, keepDims: true })));
 }

@@ -16,7 +16,7 @@ export const castPrimitive: Primitive<CastParams> = definePrimitive<CastParams>(
   },
   fill: ([v], { dtype }) =>
     dtype === "bool" ? Number(v !== 0) : dtype === "int32" ? v | 0 : dtype === "float32" ? Math.fround(v) : v,
-  vjp: (g, [x]) => [() => apply(castPrimitive, [g], x)],
+  vjp: (g, [{ dtype, weak }]) => [() => apply(castPrimitive, [g], { dtype, weak })],
   batch: (_, [x], __, params) => apply(castPrimitive, [x], params),
   show: ({ dtype }) => dtype,
 });

@@ -201,7 +201,7 @@ export const mul: BinaryOp = binary("mul", (z, k, end, x, i, di, y, j, dj) => { 
 export const div: BinaryOp = binary("div", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] / y[j]; }, (g, _, y, z) => [() => div(g, y), () => neg(div(mul(g, z), y))], {});
 /** x^y; integers give float32. The cotangent of y is taken as 0 where x ≤ 0 and the logarithm is not defined. */
 export const pow: BinaryOp = binary("pow", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] ** y[j]; }, (g, x, y, z) => [
-  () => mul(g, where(equal(y, 0), 0, mul(y, pow(x, sub(y, 1))))),
+  () => mul(g, mul(y, pow(x, where(logicalAnd(equal(x, 0), equal(y, 0)), 1, sub(y, 1))))),
   () => mul(g, where(greater(x, 0), mul(z, log(where(greater(x, 0), x, 1))), 0)),
 ], {});
 /** The larger; NaN if either is. Where they are equal each gets half of the cotangent. */

@@ -1,11 +1,11 @@
 import { apply, definePrimitive, type Primitive } from "../bind.ts";
 import { DTypeError, ShapeError, showShape } from "../errors.ts";
-import { sameShape, sizeOf } from "../shape.ts";
+import { normalizeAxis, sameShape, sizeOf } from "../shape.ts";
 import { asTensor, Dense, type Scalar, type Tensor, zerosLike } from "../tensor.ts";
 import { broadcastTo } from "./broadcast.ts";
 import { cast } from "./cast.ts";
 import { add, less, logicalOr, where } from "./elementwise.ts";
-import { moveAxis, reshape } from "./layout.ts";
+import { moveAxis, reshape, transpose } from "./layout.ts";
 
 // Rows by number: reading them (gather) and adding to them (scatterAdd), each the other's pullback.
 
@@ -91,14 +91,13 @@ function integers(op: string, x: Scalar): Tensor {
  * @throws RangeError when an index is outside the axis, DTypeError when the indices are not int32
  */
 export function take(x: Tensor, indices: Scalar, options: { readonly axis?: number } = {}): Tensor {
-  const axis = options.axis ?? 0;
   const list = integers("take", indices);
   if (x.shape.length === 0) throw new ShapeError("take: expected a tensor with axes, got a scalar");
+  const axis = normalizeAxis("take", options.axis ?? 0, x.shape.length);
   const rows = apply(gatherPrimitive, [moveAxis(x, axis, 0), list], null);
-  let y = rows;
-  const at = axis < 0 ? axis + x.shape.length : axis;
-  for (let i = 0; i < list.shape.length; i++) y = moveAxis(y, list.shape.length - 1, at);
-  return at === 0 ? rows : y;
+  // The axes of the indices came out in front; those of x before `axis` go there.
+  const [axes, front] = [rows.shape.map((_, i) => i), list.shape.length];
+  return transpose(rows, [...axes.slice(front, front + axis), ...axes.slice(0, front), ...axes.slice(front + axis)]);
 }
 
 /**

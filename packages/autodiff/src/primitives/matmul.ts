@@ -4,17 +4,15 @@ import { ShapeError, showShape } from "../errors.ts";
 import { broadcastShapes, broadcastStrides, sizeOf } from "../shape.ts";
 import type { Scalar, Tensor } from "../tensor.ts";
 import { alignRanks, sumTo } from "./broadcast.ts";
+import { cast } from "./cast.ts";
 import { promoteOperands } from "./elementwise.ts";
 import { reshape, swapAxes } from "./layout.ts";
 
 export const matmulPrimitive: Primitive<null> = definePrimitive<null>({
   name: "matmul",
   shape([a, b]) {
-    const [n, k] = a.shape.slice(-2);
+    const n = a.shape[a.shape.length - 2];
     const m = b.shape[b.shape.length - 1];
-    if (b.shape[b.shape.length - 2] !== k) {
-      throw new ShapeError(`matmul: expected b (k=${k}, m), got ${showShape(b.shape)} for a ${showShape(a.shape)}`);
-    }
     const lead = broadcastShapes("matmul", a.shape.slice(0, -2), b.shape.slice(0, -2));
     return { shape: [...lead, n, m], dtype: a.dtype, weak: a.weak && b.weak };
   },
@@ -85,11 +83,16 @@ function product(
  * @throws ShapeError when the inner sizes differ, or an operand is a scalar
  */
 export function matmul(x: Scalar, y: Scalar): Tensor {
-  const [a, b] = promoteOperands("matmul", x, y);
+  const [a, b] = promoteOperands("matmul", x, y).map((t) => (t.dtype === "bool" ? cast(t, "int32") : t));
   if (a.shape.length === 0 || b.shape.length === 0) {
     throw new ShapeError(
       `matmul: expected matrices, got ${showShape(a.shape)} and ${showShape(b.shape)}; use mul for scalars`,
     );
+  }
+  const k = a.shape[a.shape.length - 1];
+  if (k !== b.shape[Math.max(b.shape.length - 2, 0)]) {
+    const expected = b.shape.length === 1 ? `(k=${k},)` : `(k=${k}, m)`;
+    throw new ShapeError(`matmul: expected b ${expected} for a ${showShape(a.shape)}, got ${showShape(b.shape)}`);
   }
   if (a.shape.length === 1) {
     const row = matmul(reshape(a, [1, a.size]), b);
@@ -100,9 +103,10 @@ export function matmul(x: Scalar, y: Scalar): Tensor {
     return reshape(column, column.shape.slice(0, -1));
   }
   // One tall product instead of a batch of small ones, so that the pullback for b is one product too, not a sum over the batch.
-  if (b.shape.length === 2 && a.shape.length > 2 && a.shape[a.shape.length - 1] === b.shape[0]) {
-    const tall = apply(matmulPrimitive, [reshape(a, [-1, b.shape[0]]), b], null);
-    return reshape(tall, [...a.shape.slice(0, -1), b.shape[1]]);
+  if (b.shape.length === 2 && a.shape.length > 2) {
+    const lead = a.shape.slice(0, -1);
+    const tall = apply(matmulPrimitive, [reshape(a, [sizeOf(lead), k]), b], null);
+    return reshape(tall, [...lead, b.shape[1]]);
   }
   return apply(matmulPrimitive, [a, b], null);
 }

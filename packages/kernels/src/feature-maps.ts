@@ -1,0 +1,93 @@
+import {
+  abs,
+  add,
+  div,
+  exp,
+  greater,
+  mul,
+  relu,
+  sigmoid,
+  silu,
+  softplus,
+  sqrt,
+  sum,
+  type Tensor,
+  tanh,
+  where,
+} from "@fmmformer/autodiff";
+
+/** What the far field sees queries and keys through. */
+export interface FeatureMap {
+  /** How programs and errors show it. */
+  readonly name: string;
+  /** (…, d) ↦ (…, f), each row by itself; any width f. */
+  readonly apply: (x: Tensor) => Tensor;
+}
+
+/** elu(x) + 1. As x + 1 above 0 and eˣ below, it keeps its digits where elu(x) rounds to −1. */
+function eluPlusOne(x: Tensor): Tensor {
+  const positive = greater(x, 0);
+  return where(positive, add(x, 1), exp(where(positive, 0, x)));
+}
+
+/** x / ‖x‖₂ of each row. */
+function l2Normalized(x: Tensor): Tensor {
+  const squares = sum(mul(x, x), { axis: -1, keepDims: true });
+  const kept = greater(squares, 1e-30);
+  return where(kept, div(x, sqrt(where(kept, squares, 1))), 0);
+}
+
+/** x / ‖x‖₁ of each row. A row that has underflowed is 0 with gradient 0, as is one of `unitSilu`, where a division would give NaN. */
+export function l1Normalized(x: Tensor): Tensor {
+  const total = sum(abs(x), { axis: -1, keepDims: true });
+  const kept = greater(total, 1e-30);
+  return where(kept, div(x, where(kept, total, 1)), 0);
+}
+
+const map = (name: string, apply: FeatureMap["apply"]): FeatureMap => ({ name, apply });
+
+/** Feature maps by name. All but `plainTanh`, `leakyRelu` and `unitSilu` are positive, as a normaliser that sums features needs. */
+export type FeatureMaps = {
+  readonly [Name in
+    | "elu"
+    | "eluFlip"
+    | "tanh"
+    | "tanhFlip"
+    | "plainTanh"
+    | "relu"
+    | "celu"
+    | "sigmoid"
+    | "leakyRelu"
+    | "softplus"
+    | "unitSilu"]: FeatureMap;
+};
+
+/**
+ * The feature maps of the paper and of its authors' code.
+ *
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3.2, https://arxiv.org/abs/2108.02347
+ */
+export const featureMaps: FeatureMaps = {
+  /** elu(x) + 1 */
+  elu: map("elu", eluPlusOne),
+  /** elu(−x) + 1 */
+  eluFlip: map("eluFlip", (x) => eluPlusOne(mul(x, -1))),
+  /** tanh(x) + 1, as 2σ(2x): the same function, which does not round to 0 below −9 in float32. */
+  tanh: map("tanh", (x) => mul(2, sigmoid(mul(x, 2)))),
+  /** 1 − tanh(x), as 2σ(−2x) */
+  tanhFlip: map("tanhFlip", (x) => mul(2, sigmoid(mul(x, -2)))),
+  /** tanh(x), the paper's third map: it takes both signs, so that a normaliser can vanish; the authors' code uses `tanh`. */
+  plainTanh: map("plainTanh", tanh),
+  /** max(x, 0) */
+  relu: map("relu", relu),
+  /** celu(x) + 1: with the usual α = 1 that is elu(x) + 1. */
+  celu: map("celu", eluPlusOne),
+  /** σ(x) */
+  sigmoid: map("sigmoid", sigmoid),
+  /** x + 1 above 0, x / 100 + 1 below */
+  leakyRelu: map("leakyRelu", (x) => add(where(greater(x, 0), x, mul(x, 0.01)), 1)),
+  /** ln(1 + eˣ) */
+  softplus: map("softplus", softplus),
+  /** silu(x) / ‖silu(x)‖₂: keys of unit length, which keep the delta rule a contraction. */
+  unitSilu: map("unitSilu", (x) => l2Normalized(silu(x))),
+};

@@ -1,0 +1,35 @@
+import type { Tensor } from "@fmmformer/autodiff";
+import type { Call } from "../layers/layer.ts";
+
+/** What attention is told besides queries, keys and values. */
+export interface AttentionCall extends Call {
+  /** (…b, n, c) what queries, keys and values were made from */
+  readonly x: Tensor;
+}
+
+/** Attention in heads: what every kind of ours is, and what a user's own must be. */
+export interface Attention<Params = unknown> {
+  /** Draw parameters, a plain tree of tensors. */
+  init(key: Tensor): Params;
+  /**
+   * Mix values.
+   *
+   * @param q - (…b, h, n, d)
+   * @param k - (…b, h, n, d)
+   * @param v - (…b, h, n, d)
+   * @returns (…b, h, n, d)
+   */
+  apply(params: Params, q: Tensor, k: Tensor, v: Tensor, call: AttentionCall): Tensor;
+}
+
+/** What attention is built into. */
+export interface AttentionSizes {
+  /** c, the width of a token */
+  readonly width: number;
+  /** h */
+  readonly heads: number;
+  /** d, the width of queries, keys and values of one head */
+  readonly headWidth: number;
+  /** Whether token i may see only j ≤ i */
+  readonly causal: boolean;
+}

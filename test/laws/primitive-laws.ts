@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  cast,
+  type DType,
+  FmmformerError,
+  floor,
+  isFloat,
+  jvp,
+  mul,
+  random,
+  type Tensor,
+  vjp,
+} from "@fmmformer/autodiff";
+import {
+  agree,
+  commutesWithJit,
+  commutesWithVmap,
+  hasGradient,
+  isAdjoint,
+  isPure,
+  randomLike,
+} from "@fmmformer/kernels/laws";
+import fc from "fast-check";
+import { type Elements, elementsOf, stretched, tensorOf, total } from "./elements.ts";
+
+/** One use of a primitive: an op with parameters, arguments for three calls of it, and its naive definition. */
+export interface Use {
+  readonly op: (...args: Tensor[]) => Tensor;
+  readonly calls: readonly Tensor[][];
+  readonly shape: readonly number[];
+  /** The element of the result at an index, from the arguments. */
+  readonly element: (...args: Tensor[]) => Elements;
+}
+
+/** What there is to know of a primitive to test it. */
+export interface Entry {
+  readonly primitive: string;
+  readonly uses: fc.Arbitrary<Use>;
+  /** The dtype of the result of float64 arguments, where it is not float64. */
+  readonly result?: DType;
+  /** Whether the op is differentiable where the arguments are drawn, linear (in all of them), or none of these. Default: smooth. */
+  readonly kind?: "smooth" | "linear" | "constant";
+  /** Dtypes besides float64 in which the definition holds for arguments of that dtype. Default: float32. */
+  readonly dtypes?: readonly DType[];
+  /** How well computations that should agree do. Default: 1e-12. */
+  readonly tolerance?: number;
+  /** Arguments of a wrong shape or option, and what is said about them. */
+  readonly refuses?: readonly (readonly [call: () => unknown, message: string])[];
+}
+
+const runs = { numRuns: 25 };
+
+/** A use whose arguments are drawn anew for each call. */
+export function useOf(args: readonly fc.Arbitrary<Tensor>[], use: Omit<Use, "calls">): fc.Arbitrary<Use> {
+  const call = fc.tuple(...args);
+  return fc.tuple(call, call, call).map((calls) => ({ ...use, calls }));
+}
+
+/** A use of an op whose elements depend on those at the same place of arguments that broadcast. */
+export function elementwise(
+  args: readonly fc.Arbitrary<Tensor>[],
+  shape: readonly number[],
+  op: Use["op"],
+  f: (...values: number[]) => number,
+): fc.Arbitrary<Use> {
+  const element: Use["element"] = (...xs) => {
+    const reads = xs.map(stretched);
+    return (...index) => f(...reads.map((read) => read(...index)));
+  };
+  return useOf(args, { op, shape, element });
+}
+
+/** A use of an op on one tensor. */
+export function onOne(
+  x: fc.Arbitrary<Tensor>,
+  shape: readonly number[],
+  op: (x: Tensor) => Tensor,
+  element: (x: Elements) => Elements,
+): fc.Arbitrary<Use> {
+  return useOf([x], { op: op as Use["op"], shape, element: (t) => element(elementsOf(t)) });
+}
+
+/** Test that a primitive keeps all laws. */
+export function obeysLaws(entry: Entry): void {
+  const { primitive, uses, kind = "smooth", result = "float64", dtypes = ["float32"], refuses = [] } = entry;
+  const { tolerance = 1e-12 } = entry;
+  const law = (what: string, check: (use: Use) => void): void => {
+    test(`${primitive} ${what}`, () => fc.assert(fc.property(uses, check), runs));
+  };
+
+  law("has the shape and the elements of its definition", ({ op, calls: [args], shape, element }) => {
+    agree("value", op(...args), tensorOf(shape, result, element(...args)), { tolerance });
+    for (const dtype of dtypes) {
+      const given = args.map((x) => inDType(x, dtype));
+      const expected = tensorOf(shape, result === "float64" ? dtype : result, element(...given));
+      agree(`value of ${dtype}`, op(...given), expected, { tolerance: isFloat(dtype) ? 1e-5 : 0 });
+    }
+  });
+
+  if (kind === "constant") {
+    law("has no derivative", ({ op, calls: [args] }) => {
+      const [y, pull] = vjp(op, ...args);
+      for (const g of pull(randomLike(random.key(0), y))) assert.ok(!g?.data.some((v) => v !== 0), `${g}`);
+    });
+  } else {
+    law("has the derivatives that differences show", ({ op, calls: [args] }) => hasGradient(op, args));
+  }
+  if (kind === "linear") {
+    law("is linear and its pullback its adjoint", ({ op, calls: [args] }) => {
+      isAdjoint((xs: Tensor[]) => op(...xs), args, { tolerance });
+    });
+  }
+
+  law("pushes tangents forward as it pulls cotangents back", ({ op, calls: [args] }) => {
+    const [y, pull] = vjp(op, ...args);
+    if (!isFloat(y.dtype)) return;
+    const [g, t] = [randomLike(random.key(1), y), randomLike(random.key(2), args)];
+    const [, dy] = jvp(op, args, t);
+    const [forward, backward] = [inner([dy], [g]), inner(pull(g), t)];
+    assert.ok(Math.abs(forward - backward) <= 100 * tolerance * (1 + Math.abs(forward)), `${forward} ≠ ${backward}`);
+  });
+
+  law("leaves its arguments alone", ({ op, calls: [args] }) => isPure(op, args));
+
+  law("commutes with vmap, whichever arguments are mapped", ({ op, calls }) => {
+    const n = calls[0].length;
+    for (let mapped = 1; mapped < 2 ** n; mapped++) {
+      const axes = calls[0].map((_, i) => (mapped & (1 << i) ? 0 : null));
+      commutesWithVmap(op, calls, { in: axes });
+    }
+  });
+
+  law("commutes with jit", ({ op, calls: [args] }) => commutesWithJit(op, args));
+
+  if (refuses.length === 0) return;
+  test(`${primitive} refuses what it cannot take`, () => {
+    for (const [call, message] of refuses) {
+      assert.throws(call, (error: Error) => {
+        assert.equal(error.message, message);
+        assert.ok(error instanceof FmmformerError || error instanceof RangeError, error.name);
+        return true;
+      });
+    }
+  });
+}
+
+/** Whole numbers for an integer dtype: tenths of what was drawn would all be 0. */
+function inDType(x: Tensor, dtype: DType): Tensor {
+  if (!isFloat(x.dtype)) return x;
+  return isFloat(dtype) ? cast(x, dtype) : cast(floor(mul(x, 10)), dtype);
+}
+
+function inner(xs: readonly (Tensor | null)[], ys: readonly (Tensor | null)[]): number {
+  return xs.reduce((sum, x, i) => sum + (x ? total(x.size, (j) => x.data[j] * ys[i]!.data[j]) : 0), 0);
+}
