@@ -1,4 +1,4 @@
-import { type Tensor, } from "@fmmformer/autodiff";
+import type { Tensor } from "@fmmformer/autodiff";
 import { dropout as drop } from "@fmmformer/kernels";
 import type { Call } from "./layer.ts";
 
