@@ -33,11 +33,11 @@ export class Program {
   toString(): string {
     return print(this, "");
   }
-
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
 }
+
+Object.defineProperty(Program.prototype, Symbol.for("nodejs.util.inspect.custom"), {
+  value: Program.prototype.toString,
+});
 
 /** A primitive whose parameters hold a program shows it below its equation. */
 export interface WithProgram {

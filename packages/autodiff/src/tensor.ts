@@ -13,11 +13,11 @@ export interface Aval {
   readonly weak: boolean;
 }
 
-const brand: unique symbol = Symbol.for("fmmformer.tensor") as never;
+/** Told by name, not by class: two copies of this package know each other's tensors. */
+const brand = Symbol.for("fmmformer.tensor");
 
 /** An immutable array of numbers in row-major order, or a tracer that stands for one inside a transformation. */
 export abstract class Tensor implements Aval {
-  readonly [brand] = true;
   abstract readonly shape: readonly number[];
   abstract readonly dtype: DType;
   abstract readonly weak: boolean;
@@ -57,11 +57,13 @@ export abstract class Tensor implements Aval {
       "tensor: expected an op, got a JavaScript operator; write add(x, y), not x + y, and x.item() for a number",
     );
   }
-
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return this.toString();
-  }
 }
+
+// Names that declarations cannot spell.
+Object.defineProperties(Tensor.prototype, {
+  [brand]: { value: true },
+  [Symbol.for("nodejs.util.inspect.custom")]: { value: Tensor.prototype.toString },
+});
 
 /** A number, or a tensor: what most ops take. A number takes the dtype of the tensor that it meets. */
 export type Scalar = Tensor | number;
