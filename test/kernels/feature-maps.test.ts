@@ -55,13 +55,12 @@ for (const [name, { apply }] of maps) {
   });
 }
 
-test("positive maps give positive features, down to where tanh + 1 and elu + 1 would round to 0", () => {
-  const x = tensor([[-80, -40, -9, 0, 9, 40]]);
+test("positive maps stay positive where tanh + 1 and elu + 1 would round to 0 in float32", () => {
+  const x = tensor([[-40, -20, -9, 0, 9, 20, 40]]);
   for (const [name, { apply }] of maps) {
     if (signed.includes(name) || name === "relu") continue;
-    const features = [apply(x), apply(tensor([[80, 40, 9, 0, -9, -40]]))];
     assert.ok(
-      features.some((y) => y.data.every((value: number) => value > 0)),
+      apply(x).data.every((value: number) => value > 0),
       name,
     );
   }

@@ -80,10 +80,11 @@ export interface VmapOptions {
  * @throws ShapeError when the mapped axes differ in length, or no argument is mapped
  */
 export function vmap<A extends Args, Y>(f: (...args: A) => Y, options: VmapOptions = {}): (...args: A) => Y {
+  const { in: inAxes = 0, out: outAxes = 0 } = options;
   return (...args) => {
     const { leaves, structure } = flatten(args);
     const values = leaves.map((x) => asTensor("vmap", x));
-    const axes = axesOf(options.in ?? 0, args, "in");
+    const axes = axesOf(inAxes, args, "in");
     const size = batchSize(values, axes);
     const batch = new Batch(size);
     try {
@@ -92,10 +93,10 @@ export function vmap<A extends Args, Y>(f: (...args: A) => Y, options: VmapOptio
         return axis === null ? x : new BatchTracer(batch, moveAxis(x, axis, 0));
       });
       const result = flatten(f(...(unflatten(structure, traced) as A)));
-      const outAxes = axesOf(options.out ?? 0, unflatten(result.structure, result.leaves), "out");
+      const axesOut = axesOf(outAxes, unflatten(result.structure, result.leaves), "out");
       const outs = result.leaves.map((leaf, i) => {
         const y = asTensor("vmap", leaf);
-        const axis = outAxes[i];
+        const axis = axesOut[i];
         if (axis === null) {
           if (batch.owns(y))
             throw new ShapeError(
