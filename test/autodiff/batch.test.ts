@@ -100,6 +100,11 @@ test("vmap refuses axes that do not fit, each in one line", () => {
     "vmap: expected at least one mapped argument, got none; give in: an axis for one of them",
   );
   refuses(
+    () => vmap(f, { in: [0, 0, 0] })(zeros([3]), zeros([3])),
+    "TypeError",
+    "vmap: expected nothing for in[2], got an axis",
+  );
+  refuses(
     () => vmap(f, { in: [0] })(zeros([3]), zeros([3])),
     "TypeError",
     "vmap: expected an axis or null for in[1], got nothing",

@@ -12,13 +12,16 @@ import {
   flip,
   grad,
   jit,
+  jvp,
   matmul,
   max,
   maximum,
   mul,
   neg,
+  type Program,
   pad,
   reshape,
+  scan,
   sin,
   slice,
   sub,
@@ -168,6 +171,20 @@ test("a checkpoint is computed again in the backward pass, also when compiled", 
   assert.equal(count(compiled), 2);
   agree("gradient", compiled(x), kept(x), { tolerance: 1e-6 });
   assert.deepEqual(ops(again, x).filter((name) => name === "call").length, 2);
+});
+
+test("the programs of loops and calls are optimized too", () => {
+  const f = (w: Tensor): unknown => {
+    const loop = (v: Tensor): Tensor => scan((c: Tensor) => [tanh(mul(c, v)), null], v, null, { length: 5 })[0];
+    return jvp(loop, [w], [w])[1];
+  };
+  const program = trace(f)(tensor(0.5));
+  for (const { params } of program.equations) {
+    const { equations, outputs } = (params as { readonly program: Program }).program;
+    const used = new Set<unknown>([...outputs, ...equations.flatMap(({ ins }) => ins)]);
+    assert.ok(equations.every(({ outs }) => outs.some((v) => used.has(v))));
+  }
+  agree("jit", jit(f)(tensor(0.5)), f(tensor(0.5)));
 });
 
 test("compiling changes no bit of any result", () => {

@@ -10,6 +10,7 @@ import {
   mul,
   random,
   type Tensor,
+  trace,
   vjp,
 } from "@fmmformer/autodiff";
 import {
@@ -88,6 +89,12 @@ export function obeysLaws(entry: Entry): void {
   const law = (what: string, check: (use: Use) => void): void => {
     test(`${primitive} ${what}`, () => fc.assert(fc.property(uses, check), runs));
   };
+
+  test(`${primitive} is what its op records`, () => {
+    const records = ({ op, calls: [args] }: Use): boolean =>
+      trace(op)(...args).equations.some(({ prim }) => prim.name === primitive);
+    assert.ok(fc.sample(uses, 20).some(records));
+  });
 
   law("has the shape and the elements of its definition", ({ op, calls: [args], shape, element }) => {
     agree("value", op(...args), tensorOf(shape, result, element(...args)), { tolerance });

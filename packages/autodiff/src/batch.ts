@@ -121,6 +121,8 @@ function axesOf(axes: Axes, tree: unknown, option: "in" | "out"): (number | null
       `vmap: expected ${option} to have the form of the ${option === "in" ? "arguments" : "result"}, got a list or object for one value`,
     );
   }
+  const extra = Object.keys(axes).find((key) => !(key in tree));
+  if (extra !== undefined) throw new TypeError(`vmap: expected nothing for ${option}[${extra}], got an axis`);
   return Object.keys(tree)
     .sort(Array.isArray(tree) ? (a, b) => Number(a) - Number(b) : undefined)
     .flatMap((key) => {

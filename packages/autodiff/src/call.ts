@@ -94,11 +94,15 @@ function bindCall(
   inputs: readonly Tensor[],
 ): { readonly params: CallParams; readonly outs: readonly Tensor[] } {
   let visible = 0;
-  const { program, captured } = stage((xs) => {
-    const [seen, residuals] = callee.forward(xs);
-    visible = seen.length;
-    return [...seen, ...residuals];
-  }, inputs);
+  const { program, captured } = stage(
+    callee.name,
+    (xs) => {
+      const [seen, residuals] = callee.forward(xs);
+      visible = seen.length;
+      return [...seen, ...residuals];
+    },
+    inputs,
+  );
   if (captured.length > 0) {
     throw new TypeError(
       `${callee.name}: expected all traced values among the arguments, got one from outside; pass it as an argument`,

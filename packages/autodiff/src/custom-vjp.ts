@@ -129,7 +129,7 @@ export function checkpoint<A extends Args, Y>(f: (...args: A) => Y): (...args: A
   return (...args) => {
     const { leaves, structure } = flatten(args);
     const inputs = leaves.map((x) => asTensor("checkpoint", x));
-    const { program, captured, result } = stageTree(f, structure, inputs);
+    const { program, captured, result } = stageTree("checkpoint", f, structure, inputs);
     const callee: Callee = {
       name: "checkpoint",
       params: {},

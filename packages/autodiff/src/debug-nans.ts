@@ -40,7 +40,7 @@ class Watch extends Trace {
       if (y instanceof Dense && hasNaN(y) && !values.some((x) => x instanceof Dense && hasNaN(x))) {
         const shapes = values.map((x) => showShape(x.shape)).join(", ");
         throw new NaNError(
-          `${prim.name}: expected numbers, got NaN in a result of shape ${showShape(y.shape)} from ${shapes}${userLine()}`,
+          `${prim.label?.(params) ?? prim.name}: expected numbers, got NaN in a result of shape ${showShape(y.shape)} from ${shapes}${userLine()}`,
         );
       }
     }

@@ -63,12 +63,15 @@ export function jvp<A extends Args, Y>(
   return [y, pushforward(...tangents)];
 }
 
+/** For each tensor of a result of type Y, a tree of the type of a gradient with respect to X. */
+export type Jacobian<Y, X> = Y extends Tensor | number ? Cotangent<X> : { [K in keyof Y]: Jacobian<Y[K], X> };
+
 /**
  * A function that returns the Jacobian with respect to its first argument, row by row from one pullback.
  *
  * @returns for each tensor of the result, a tree like the argument whose tensors have the axes of the result in front of their own
  */
-export function jacobian<A extends Args>(f: (...args: A) => unknown): (...args: A) => Cotangent<A[0]> {
+export function jacobian<A extends Args, Y>(f: (...args: A) => Y): (...args: A) => Jacobian<Y, A[0]> {
   return (...args) => {
     const [first, ...rest] = args as readonly unknown[];
     const { leaves, structure } = flatten(first);
@@ -87,11 +90,11 @@ export function jacobian<A extends Args>(f: (...args: A) => unknown): (...args: 
         rows.map((row, i) => reshape(row, [...y.shape, ...inputs[i].shape])),
       );
     });
-    return unflatten(form, blocks) as Cotangent<A[0]>;
+    return unflatten(form, blocks) as Jacobian<Y, A[0]>;
   };
 }
 
 /** A function that returns the matrix of second derivatives of a scalar function of one tensor: its axes twice. */
-export function hessian<A extends Args>(f: (...args: A) => Scalar): (...args: A) => Cotangent<A[0]> {
-  return jacobian(grad(f) as (...args: A) => unknown);
+export function hessian<A extends Args>(f: (...args: A) => Scalar): (...args: A) => Jacobian<Cotangent<A[0]>, A[0]> {
+  return jacobian(grad(f) as (...args: A) => Cotangent<A[0]>);
 }

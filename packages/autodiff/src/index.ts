@@ -20,7 +20,7 @@ export {
   ShapeError,
   showShape,
 } from "./errors.ts";
-export { hessian, jacobian, jvp, linearize } from "./forward.ts";
+export { hessian, type Jacobian, jacobian, jvp, linearize } from "./forward.ts";
 export { jit, trace } from "./jit.ts";
 // elementwise
 export { elu, gelu, relu, silu } from "./ops/activations.ts";

@@ -14,7 +14,7 @@ interface Compiled {
 /**
  * Compile a function: it is traced once for each form, shape and dtype of its arguments, and its program run after that.
  *
- * Numbers among the arguments are inputs: a new value does not trace again. Strings, booleans and functions are part of the form. Tensors
+ * Numbers among the arguments are inputs: a new value does not trace again (beside integers they count as fractions). Strings, booleans and functions are part of the form. Tensors
  * that f closes over are constants, as they were when it was traced; side effects of f happen at tracing only. Inside another
  * transformation a jitted function is the plain function.
  *
@@ -38,7 +38,7 @@ export function jit(
     const key = `${structureKey(structure)}${inputs.map(avalKey).join()}`;
     let compiled = cache.get(key);
     if (!compiled) {
-      const { program, captured, result } = stageTree(f, structure, inputs);
+      const { program, captured, result } = stageTree("jit", f, structure, inputs);
       if (captured.length > 0) return unflatten(result, evaluate(program, [...captured, ...inputs]));
       compiled = { run: engine.compile(optimize(program)), result };
       cache.set(key, compiled);
@@ -63,6 +63,7 @@ export function trace<A extends Args>(f: (...args: A) => unknown): (...args: A) 
     const { leaves, structure } = flatten(args);
     return optimize(
       stageTree(
+        "trace",
         f,
         structure,
         leaves.map((x) => asTensor("trace", x)),

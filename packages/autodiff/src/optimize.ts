@@ -2,7 +2,7 @@ import type { Primitive } from "./bind.ts";
 import { castPrimitive } from "./primitives/cast.ts";
 import { div, mul, sub } from "./primitives/elementwise.ts";
 import { reshapePrimitive, transposePrimitive } from "./primitives/layout.ts";
-import { type Atom, type Equation, Program, type Var } from "./program.ts";
+import { type Atom, type Equation, Program, type Var, type WithProgram } from "./program.ts";
 import { sameShape } from "./shape.ts";
 import { Dense } from "./tensor.ts";
 
@@ -55,10 +55,19 @@ function simplify(program: Program): Program {
       continue;
     }
     if (text !== null) seen.set(text, next.outs);
+    next = optimizeInside(next);
     for (const v of next.outs) made.set(v, next);
     equations.push(next);
   }
   return new Program(program.inputs, equations, program.outputs.map(resolve));
+}
+
+/** The same for a program among the parameters. */
+function optimizeInside(equation: Equation): Equation {
+  const params = equation.params as WithProgram | null;
+  return params?.program instanceof Program
+    ? { ...equation, params: { ...params, program: optimize(params.program) } }
+    : equation;
 }
 
 /** A text that equal parameters share; null where they hold programs or functions: such equations stay apart. */

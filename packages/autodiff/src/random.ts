@@ -42,7 +42,10 @@ export function fold(k: Tensor, i: Scalar): Tensor {
 
 /** int32 words of which the high `bits` bits are kept (default 32): from 0 to 2^bits − 1, or any int32 when 32. */
 export function bits(k: Tensor, shape: readonly number[], options: { readonly bits?: number } = {}): Tensor {
-  return words(k, 0, shape, options.bits ?? 32);
+  const { bits: kept = 32 } = options;
+  if (!Number.isInteger(kept) || kept < 1 || kept > 32)
+    throw new RangeError(`random.bits: expected from 1 to 32 bits, got ${kept}`);
+  return words(k, 0, shape, kept);
 }
 
 /** Where real numbers are drawn. */

@@ -134,7 +134,7 @@ function batchScan(
     dtype: x.dtype,
     weak: x.weak,
   }));
-  const { program: batch } = stage((xs) => body(...xs), shapes);
+  const { program: batch } = stage("scan", (xs) => body(...xs), shapes);
   const outs = bind(scanPrimitive, values, { ...params, program: batch });
   return outs.map((y, i) => (i < carries ? y : moveAxis(y, 1, 0)));
 }
@@ -176,11 +176,11 @@ export function scan<C, X, Y>(
   const structure: Structure = { kind: "array", items: [first.structure, steps.structure] };
 
   let carry = first.leaves.map((x) => asTensor("scan", x));
-  let staged = stageTree(f as (...args: never) => unknown, structure, [...carry, ...stepShapes]);
+  let staged = stageTree("scan", f as (...args: never) => unknown, structure, [...carry, ...stepShapes]);
   const strong = carry.map((x, i) => adopt(x, staged.program.outputs[i]));
   if (strong.some((x, i) => x !== carry[i])) {
     carry = strong;
-    staged = stageTree(f as (...args: never) => unknown, structure, [...carry, ...stepShapes]);
+    staged = stageTree("scan", f as (...args: never) => unknown, structure, [...carry, ...stepShapes]);
   }
   const { program, captured, result } = staged;
   checkCarry(result, first.structure, carry, program);

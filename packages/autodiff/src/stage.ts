@@ -28,18 +28,23 @@ class StageTracer extends Tracer {
   }
   get data(): Data {
     throw new AbstractValueError(
-      `jit: expected ops on a traced value of shape ${showShape(this.shape)}, got a read of its numbers; ` +
+      `${this.trace.name}: expected ops on a traced value of shape ${showShape(this.shape)}, got a read of its numbers; ` +
         "choose with where(…), loop with scan(…), or read it outside the traced function",
     );
   }
 }
 
 class Stage extends Trace {
-  readonly name = "jit";
+  readonly name: string;
   readonly equations: Equation[] = [];
   /** Values of enclosing transformations that the function closes over: they become inputs in front. */
   readonly captured = new Map<Tracer, Var>();
   #variables = 0;
+
+  constructor(name: string) {
+    super();
+    this.name = name;
+  }
 
   variable({ shape, dtype, weak }: Aval): Var {
     return { id: this.#variables++, shape, dtype, weak };
@@ -66,9 +71,9 @@ export interface Staged {
   readonly captured: readonly Tensor[];
 }
 
-/** Write down a function of a list of values as a program. */
-export function stage(f: (inputs: readonly Tensor[]) => readonly Tensor[], avals: readonly Aval[]): Staged {
-  const trace = new Stage();
+/** Write down a function of a list of values as a program; `op` is what errors name. */
+export function stage(op: string, f: (inputs: readonly Tensor[]) => readonly Tensor[], avals: readonly Aval[]): Staged {
+  const trace = new Stage(op);
   const inputs = avals.map((aval) => trace.variable(aval));
   try {
     const outputs = f(inputs.map((v) => new StageTracer(trace, v))).map((y) => trace.atom(y));
@@ -86,12 +91,21 @@ export interface StagedTree extends Staged {
 }
 
 /** Write down a function of trees as a program over their leaves. */
-export function stageTree(f: (...args: never) => unknown, structure: Structure, avals: readonly Aval[]): StagedTree {
+export function stageTree(
+  op: string,
+  f: (...args: never) => unknown,
+  structure: Structure,
+  avals: readonly Aval[],
+): StagedTree {
   let result: Structure | undefined;
-  const staged = stage((inputs) => {
-    const y = flatten(f(...(unflatten(structure, inputs) as never)));
-    result = y.structure;
-    return y.leaves.map((leaf) => asTensor("jit", leaf));
-  }, avals);
+  const staged = stage(
+    op,
+    (inputs) => {
+      const y = flatten(f(...(unflatten(structure, inputs) as never)));
+      result = y.structure;
+      return y.leaves.map((leaf) => asTensor(op, leaf));
+    },
+    avals,
+  );
   return { ...staged, result: result as Structure };
 }

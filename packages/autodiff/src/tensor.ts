@@ -150,9 +150,9 @@ export function tensor(
   const flat: number[] = [];
   let booleans = true;
   const visit = (v: Nested, axis: number): void => {
-    if (Array.isArray(v)) {
+    if (Array.isArray(v) && axis < nested.length) {
       if (v.length !== nested[axis]) {
-        throw new ShapeError(`tensor: expected rows of length ${nested[axis] ?? 0} at depth ${axis}, got ${v.length}`);
+        throw new ShapeError(`tensor: expected rows of length ${nested[axis]} at depth ${axis}, got ${v.length}`);
       }
       for (const row of v) visit(row, axis + 1);
     } else if (axis !== nested.length || (typeof v !== "number" && typeof v !== "boolean")) {
