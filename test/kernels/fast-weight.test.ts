@@ -167,7 +167,7 @@ test("a key that is written again forgets its old value, and β = 0 writes nothi
   ]);
 });
 
-test("with normalised features, and divided by their causal row sums, it is the far field of the authors' language models", () => {
+test("divided by the causal row sums of its features it is the far field of the authors' language models", () => {
   fc.assert(
     fc.property(uses, ({ chunk, calls: [[x, y, v, beta]] }) => {
       const [q, k] = [x, y].map((t) => l1Normalized(featureMaps.elu.apply(t)));

@@ -3,6 +3,7 @@ import {
   customVjp,
   div,
   expm1,
+  isTensor,
   log,
   mul,
   neg,
@@ -49,23 +50,29 @@ export function adamUpdate(
   expectShape("adamUpdate", "µ", mu, g.shape, {});
   expectShape("adamUpdate", "ν", nu, g.shape, {});
   const { step, beta1 = 0.9, beta2 = 0.999, eps = 1e-8 } = options;
-  return adamUpdateOp(g, mu, nu, { step, beta1, beta2, eps });
+  return adamUpdateOp(g, mu, nu, step, beta1, beta2, { eps });
 }
 
-type Numbers = Required<AdamOptions>;
-
-const adamUpdateOp = customVjp({
-  name: "adamUpdate",
-  forward: (g: Tensor, mu: Tensor, nu: Tensor, numbers: Numbers) => [rule(g, mu, nu, numbers), { g, mu, nu, numbers }],
-  pullback: ({ g, mu, nu, numbers }, cts) => vjp(rule, g, mu, nu, numbers)[1](cts),
-});
-
-function rule(
+type Arguments = [
   g: Tensor,
   mu: Tensor,
   nu: Tensor,
-  { step, beta1, beta2, eps }: Numbers,
-): [u: Tensor, mu: Tensor, nu: Tensor] {
+  step: Scalar,
+  beta1: Scalar,
+  beta2: Scalar,
+  fixed: { readonly eps: number },
+];
+
+const adamUpdateOp = customVjp({
+  name: "adamUpdate",
+  forward: (...args: Arguments) => [rule(...args), args],
+  pullback(args, cts) {
+    const found = vjp(rule, ...args)[1](cts);
+    return args.map((x, i) => (isTensor(x) ? found[i] : null)) as never;
+  },
+});
+
+function rule(...[g, mu, nu, step, beta1, beta2, { eps }]: Arguments): [u: Tensor, mu: Tensor, nu: Tensor] {
   const first = add(mul(mu, beta1), mul(g, sub(1, beta1)));
   const second = add(mul(nu, beta2), mul(mul(g, g), sub(1, beta2)));
   const root = sqrt(div(second, biasCorrection(beta2, step)));

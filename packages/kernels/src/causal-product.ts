@@ -16,9 +16,9 @@ import { promoteFloats } from "./promote-floats.ts";
 
 // The causal product is closed under differentiation. With g the cotangents of o and R that of the last state,
 //
-//     dq_i = (S_0 + Σ_{j≤i} k_j v_jᵀ) g_i          the product of (g, v, k) from S_0ᵀ
-//     dk_j = (R + Σ_{i≥j} q_i g_iᵀ) v_j            the product of (v, g, q) from Rᵀ, the other way
-//     dv_j = (R + Σ_{i≥j} q_i g_iᵀ)ᵀ k_j           the product of (k, q, g) from R, the other way, whose last state is dS_0
+//     dq_i = (S_0 + Σ_{j≤i} k_j v_jᵀ) g_i     the product of (g, v, k) from S_0ᵀ
+//     dk_j = (R + Σ_{i≥j} q_i g_iᵀ) v_j       the product of (v, g, q) from Rᵀ, the other way
+//     dv_j = (R + Σ_{i≥j} q_i g_iᵀ)ᵀ k_j      the product of (k, q, g) from R, the other way, whose last state is dS_0
 
 interface CausalProductParams {
   readonly reverse: boolean;
@@ -45,18 +45,18 @@ export const causalProductPrimitive: Primitive<CausalProductParams> = {
     const out = allocate(o.dtype, sizeOf(o.shape));
     const end = allocate(last.dtype, sizeOf(last.shape));
     const [qs, ks, vs, first] = [q.data, k.data, v.data, state.data];
-    const sum = new Float64Array(f * m);
-    const row = new Float64Array(m);
+    const [sum, row, value] = [new Float64Array(f * m), new Float64Array(m), new Float64Array(m)];
     for (let z = 0; z < sizeOf(q.shape.slice(0, -2)); z++) {
       sum.set(first.subarray(z * f * m, (z + 1) * f * m));
       for (let t = 0; t < n; t++) {
         const i = z * n + (reverse ? n - 1 - t : t);
         row.fill(0);
-        for (let a = 0; a < f; a++) {
+        value.set(vs.subarray(i * m, (i + 1) * m));
+        for (let a = 0, s = 0; a < f; a++) {
           const [qa, ka] = [qs[i * f + a], ks[i * f + a]];
-          for (let c = 0; c < m; c++) {
-            sum[a * m + c] += ka * vs[i * m + c];
-            row[c] += qa * sum[a * m + c];
+          for (let c = 0; c < m; c++, s++) {
+            sum[s] += ka * value[c];
+            row[c] += qa * sum[s];
           }
         }
         out.set(row, i * m);
@@ -102,7 +102,7 @@ export const causalProductPrimitive: Primitive<CausalProductParams> = {
  * @param options.reverse - from the last token to the first
  * @returns o (…, n, m) and the last sum (…, f, m), in O(n·f·m) time and O(f·m) extra memory
  * @throws ShapeError when the sizes differ
- * @see Katharopoulos, Vyas, Pappas, Fleuret (2020), Transformers are RNNs, section 3.3.1, https://arxiv.org/abs/2006.16236
+ * @see Katharopoulos, Vyas, Pappas, Fleuret (2020), Transformers are RNNs, section 3, https://arxiv.org/abs/2006.16236
  */
 export function causalProduct(
   q: Tensor,

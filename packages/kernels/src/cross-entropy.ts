@@ -2,14 +2,15 @@ import {
   customVjp,
   DTypeError,
   div,
-  exp,
   expandDims,
   greater,
   iota,
-  logSumExp,
+  logSoftmax,
   mean,
   mul,
+  neg,
   oneHot,
+  softmax,
   squeeze,
   sub,
   sum,
@@ -25,7 +26,7 @@ import { expectShape } from "./expect-shape.ts";
  *
  *     y = ln Σ_c e^{x_c} − x_label
  *
- * Shifted by the largest logit, nothing overflows.
+ * Logits are shifted by the largest of a row, so that nothing overflows and large ones keep their digits.
  *
  * @param logits - (…, classes)
  * @param labels - int32 (…), from 0 to classes − 1
@@ -43,15 +44,13 @@ export function softmaxCrossEntropy(logits: Tensor, labels: Tensor): Tensor {
 const crossEntropyOp = customVjp({
   name: "softmaxCrossEntropy",
   forward(logits: Tensor, labels: Tensor) {
-    const total = logSumExp(logits, { axis: -1 });
     const known = take(iota(logits.shape[logits.shape.length - 1]), labels); // a label that is no class throws here
-    const chosen = squeeze(takeAlongAxis(logits, expandDims(known, -1)), -1);
-    return [sub(total, chosen), { logits, labels, total }];
+    const losses = neg(squeeze(takeAlongAxis(logSoftmax(logits), expandDims(known, -1)), -1)); // (…)
+    return [losses, { logits, labels }];
   },
-  pullback({ logits, labels, total }, g) {
-    const probabilities = exp(sub(logits, expandDims(total, -1)));
+  pullback({ logits, labels }, g) {
     const target = oneHot(labels, logits.shape[logits.shape.length - 1], { dtype: logits.dtype });
-    return [mul(expandDims(g, -1), sub(probabilities, target)), null];
+    return [mul(expandDims(g, -1), sub(softmax(logits), target)), null];
   },
   leading: [1, 0],
 });

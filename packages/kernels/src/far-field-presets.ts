@@ -12,9 +12,9 @@ export type FarFieldPresets = {
 };
 
 /**
- * How the far field is scaled in the paper, and in the three code bases of its authors: Long Range Arena, language modelling, copy task.
+ * How the far field is scaled in the paper, and in its authors' code for Long Range Arena, language models and copying.
  *
- * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3.2, https://arxiv.org/abs/2108.02347
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, https://arxiv.org/abs/2108.02347
  */
 export const farFieldPresets: FarFieldPresets = {
   paper: () => ({ featureNorm: "none", normalizer: "sum", eps: 1e-6, scale: 1 }),

@@ -27,9 +27,9 @@ import { shown } from "./shown.ts";
 
 /** How features become outputs. The paper and its authors' three code bases differ in these: `farFieldPresets`. */
 export interface FarFieldNorms {
-  /** "l1" divides the features of each query and key by their sum. Default "none". */
+  /** "l1" divides the features of each query and key by their ℓ1 norm. Default "none". */
   readonly featureNorm?: "none" | "l1";
-  /** What divides the row of a feature map: its sum Σ_j φ(q_i)·φ(k_j) + ε, its root mean square, or nothing. Default "sum". */
+  /** What divides the row of a feature map: Σ_j φ(q_i)·φ(k_j) + ε, its root mean square, or nothing. Default "sum". */
   readonly normalizer?: "none" | "sum" | "rms";
   /** ε ≥ 0 of the normaliser; under the root for "rms". Default 1e-6. */
   readonly eps?: number;
@@ -58,16 +58,16 @@ export interface FarFieldOptions extends FarFieldNorms {
  *
  *     S = Σ_j φ_l(k_j) [v_j, 1]ᵀ,   x_i = Sᵀ φ_l(q_i),   o_i = scale · Σ_l w_l x_{i,1:m} / (max(x_{i,m+1}, 0) + ε)
  *
- * with j over all tokens, or j ≤ i when causal. Masked keys are zeroed after the feature map, so that what they hold changes nothing, NaN
- * included. A row that attends to nothing gives exactly 0 and has gradient 0, also for ε = 0. The max matters to feature maps of both
- * signs only, whose row sums can vanish.
+ * with j over all tokens, or j ≤ i when causal. Masked keys are zeroed after the feature map: what they hold changes
+ * nothing, NaN included. A row that attends to nothing gives exactly 0 and has gradient 0, also for ε = 0. The max
+ * matters only to feature maps of both signs, whose row sums can vanish.
  *
  * @param q - (…b, h, n, d)
  * @param k - (…b, h, n, d)
  * @param v - (…b, h, n, m)
  * @returns (…b, h, n, m), in O(r·n·f·m) time and O(r·n·m) extra memory; with `returnState` the state too
  * @throws ShapeError when sizes differ, RangeError for no feature map or ε < 0
- * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3.2, https://arxiv.org/abs/2108.02347
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, https://arxiv.org/abs/2108.02347
  */
 export function farField(
   q: Tensor,
@@ -131,8 +131,8 @@ interface Rule extends Required<FarFieldNorms> {
 
 type Maybe = Tensor | null;
 
-// With ṽ = [v, 1], the normaliser of each feature map is one more column of its state. Cotangents go back the same way: to the terms of
-// the feature maps, to the rows x that they read, through the low-rank product to features, through the feature maps to q and k.
+// With [v, 1] for v, the normaliser of each feature map is one more column of its state. Cotangents go back the same
+// way: to the terms of the feature maps, to the rows x that were read, to features and values, to q and k.
 
 const farFieldOp = customVjp({
   name: "farField",
@@ -176,14 +176,14 @@ function featuresOf(x: Tensor, { features, featureNorm }: Rule): Tensor {
     if (showShape(shape) === showShape([...rows, f])) return;
     throw new ShapeError(
       `farField: expected features (${rows.join(", ")}, f=${f}) from ${name}, got ${showShape(shape)}; ` +
-        "one width for all, one row for each token",
+        "one width for all, one row a token",
     );
   });
   const all = stack(maps, { axis: -3 });
   return featureNorm === "l1" ? l1Normalized(all) : all;
 }
 
-/** Features of keys, 0 where masked. Masked rows are zeroed before the map too: its pullback must not meet a NaN there. */
+/** Features of keys, 0 where masked. Masked rows are zeroed before the map too, whose pullback must not meet a NaN. */
 function keysOf(k: Tensor, mask: Maybe, rule: Rule): Tensor {
   const keys = featuresOf(shown(k, mask), rule);
   return mask ? where(reshape(mask, [...mask.shape.slice(0, -1), 1, 1, ...mask.shape.slice(-1), 1]), keys, 0) : keys;

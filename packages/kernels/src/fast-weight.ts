@@ -25,7 +25,7 @@ import { promoteFloats } from "./promote-floats.ts";
 
 /** How the delta rule runs. */
 export interface FastWeightOptions {
-  /** Tokens that are worked off together. 1 is the recurrent form; larger ones do matrix products instead. Default 64. */
+  /** Tokens that are taken together, by products of matrices; 1 is the recurrence. Default 64. */
   readonly chunk?: number;
   /** (…b, h, f, m) the memory Wᵀ to start from. Default: zeros. */
   readonly state?: Tensor | null;
@@ -38,17 +38,18 @@ export interface FastWeightOptions {
  *
  *     W_i = W_{i−1} + β_i (v_i − W_{i−1} k_i) k_iᵀ,   o_i = W_i q_i
  *
- * It is linear in the memory and stays bounded where ‖k_i‖₂ ≤ 1 (or the entries of k_i are positive and sum to 1) and 0 ≤ β_i ≤ 1. A token
- * with β_i = 0 writes nothing: set it to 0 where tokens are masked.
+ * It stays bounded where ‖k_i‖₂ ≤ 1 (entries ≥ 0 that sum to 1 will do) and 0 ≤ β_i ≤ 1. A token with β_i = 0 writes
+ * nothing: set it to 0 where tokens are masked.
  *
  * @param q - (…b, h, n, f) features of queries
  * @param k - (…b, h, n, f) features of keys
  * @param v - (…b, h, n, m)
  * @param beta - (…b, h, n) how far to correct, 0 to 1
- * @returns (…b, h, n, m), in O(n·f·m + n·chunk·(f + m)) time and O(n·m + n·f·m/chunk) extra memory; with `returnState` the memory too
+ * @returns (…b, h, n, m); with `returnState` the last memory too. In O(n·f·m + n·chunk·(f + m)) time and
+ * O(n·m + n·f·m/chunk) extra memory
  * @throws ShapeError when sizes differ, RangeError for a chunk that is not a whole number ≥ 1
- * @see Schlag, Irie, Schmidhuber (2021), Linear transformers are secretly fast weight programmers, https://arxiv.org/abs/2102.11174;
- * Yang, Wang, Zhang, Shen, Kim (2024), Parallelizing linear transformers with the delta rule, https://arxiv.org/abs/2406.06484
+ * @see Schlag, Irie, Schmidhuber (2021), Linear transformers are secretly fast weight programmers, section 4.2,
+ * https://arxiv.org/abs/2102.11174
  */
 export function fastWeight(
   q: Tensor,
@@ -86,8 +87,8 @@ export function fastWeight(
 //
 //     U = A⁻¹ diag(β) (V − K S)
 //
-// are what its tokens write, each after those before it: O = Q S + tril(Q Kᵀ) U, and the next chunk begins with S + Kᵀ U. In the
-// pullback λ = A⁻ᵀ dU is the cotangent of diag(β) (V − K S). What the solves do not read of A is left as it is.
+// are what its tokens write, each after those before it: O = Q S + tril(Q Kᵀ) U, and the next chunk begins with
+// S + Kᵀ U. In the pullback λ = A⁻ᵀ dU is the cotangent of diag(β) (V − K S). Solves read A below its diagonal only.
 
 interface Tokens {
   readonly q: Tensor;
@@ -158,7 +159,7 @@ function transposed(x: Tensor): Tensor {
   return swapAxes(x, -1, -2);
 }
 
-/** Arrays (…, n, w) cut into chunks, (n/chunk, …, chunk, w), the last one filled up with zeros: tokens that write nothing. */
+/** Arrays (…, n, w) in chunks (n/chunk, …, chunk, w), the last filled up with tokens of zeros, which write nothing. */
 function inChunks<T extends { readonly [name: string]: Tensor }>(arrays: T, chunk: number): T {
   const cut = (x: Tensor): Tensor => {
     const lead = x.shape.slice(0, -2);

@@ -30,14 +30,14 @@ function eluPlusOne(x: Tensor): Tensor {
   return where(positive, add(x, 1), exp(where(positive, 0, x)));
 }
 
-/** x / ‖x‖₂ of each row. */
+/** x / ‖x‖₂ of each row, 0 with gradient 0 for a row that has underflowed. */
 function l2Normalized(x: Tensor): Tensor {
   const squares = sum(mul(x, x), { axis: -1, keepDims: true });
   const kept = greater(squares, 1e-30);
   return where(kept, div(x, sqrt(where(kept, squares, 1))), 0);
 }
 
-/** x / ‖x‖₁ of each row. A row that has underflowed is 0 with gradient 0, as is one of `unitSilu`, where a division would give NaN. */
+/** x / ‖x‖₁ of each row. A row that has underflowed gives 0 and gradient 0, not 0/0. */
 export function l1Normalized(x: Tensor): Tensor {
   const total = sum(abs(x), { axis: -1, keepDims: true });
   const kept = greater(total, 1e-30);
@@ -46,7 +46,7 @@ export function l1Normalized(x: Tensor): Tensor {
 
 const map = (name: string, apply: FeatureMap["apply"]): FeatureMap => ({ name, apply });
 
-/** Feature maps by name. All but `plainTanh`, `leakyRelu` and `unitSilu` are positive, as a normaliser that sums features needs. */
+/** Feature maps by name. All but `plainTanh`, `leakyRelu` and `unitSilu` are ≥ 0, as the normaliser "sum" wants. */
 export type FeatureMaps = {
   readonly [Name in
     | "elu"
@@ -65,7 +65,7 @@ export type FeatureMaps = {
 /**
  * The feature maps of the paper and of its authors' code.
  *
- * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3.2, https://arxiv.org/abs/2108.02347
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, https://arxiv.org/abs/2108.02347
  */
 export const featureMaps: FeatureMaps = {
   /** elu(x) + 1 */
@@ -76,7 +76,7 @@ export const featureMaps: FeatureMaps = {
   tanh: map("tanh", (x) => mul(2, sigmoid(mul(x, 2)))),
   /** 1 − tanh(x), as 2σ(−2x) */
   tanhFlip: map("tanhFlip", (x) => mul(2, sigmoid(mul(x, -2)))),
-  /** tanh(x), the paper's third map: it takes both signs, so that a normaliser can vanish; the authors' code uses `tanh`. */
+  /** tanh(x), the third map of the paper: of both signs, so that row sums can vanish. The authors' code uses `tanh`. */
   plainTanh: map("plainTanh", tanh),
   /** max(x, 0) */
   relu: map("relu", relu),

@@ -1,7 +1,7 @@
 import { add, broadcastTo, matmul, swapAxes, type Tensor } from "@fmmformer/autodiff";
 import { causalProduct } from "./causal-product.ts";
 
-/** Features q and k (…b, h, r, n, f), values v (…b, h, 1, n, m), and the state before them (…b, h, r, f, m), null for zeros. */
+/** Features q and k (…b, h, r, n, f), values v (…b, h, 1, n, m), state (…b, h, r, f, m), null for zeros. */
 export interface LowRankFactors {
   readonly q: Tensor;
   readonly k: Tensor;

@@ -9,7 +9,9 @@ import {
   mean,
   mul,
   onesLike,
+  reshape,
   slice,
+  split,
   sqrt,
   stack,
   sum,
@@ -24,30 +26,28 @@ import type { FeatureMap } from "../feature-maps.ts";
 
 /** The far field with all n² weights of each feature map written out. */
 export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptions): Tensor {
-  const { features, causal, normalizer = "sum", eps = 1e-6, scale = 1, combine = "sum", state } = options;
+  const { features, causal, state, normalizer = "sum", eps = 1e-6, scale = 1, combine = "sum" } = options;
   const m = v.shape[v.shape.length - 1];
   const terms = features.map((map, l) => {
-    const [queries, keys] = [featuresOf(q, map, options), keysOf(k, map, options)];
-    const weights = matmul(queries, swapAxes(keys, -1, -2));
-    const seen = causal ? tril(weights) : weights;
-    const before = state ? matmul(queries, take(state, l, { axis: -3 })) : null;
-    const part = (from: number, to: number): Tensor =>
-      slice(before as Tensor, [...queries.shape.slice(0, -1).map(() => 0), from], [...queries.shape.slice(0, -1), to]);
-    const values = before ? add(matmul(seen, v), part(0, m)) : matmul(seen, v);
-    const total = sum(seen, { axis: -1, keepDims: true });
+    const queries = featuresOf(q, map, options);
+    const weights = matmul(queries, swapAxes(keysOf(k, map, options), -1, -2));
+    const seen = causal ? tril(weights) : weights; // (…b, h, n, n)
+    const rows = concat([matmul(seen, v), sum(seen, { axis: -1, keepDims: true })], { axis: -1 });
+    const all = state ? add(rows, matmul(queries, take(state, l, { axis: -3 }))) : rows;
+    const [values, total] = split(all, [m], { axis: -1 });
     if (normalizer === "none") return values;
-    if (normalizer === "sum") return div(values, add(maximum(before ? add(total, part(m, m + 1)) : total, 0), eps));
+    if (normalizer === "sum") return div(values, add(maximum(total, 0), eps));
     return div(values, sqrt(add(mean(mul(values, values), { axis: -1, keepDims: true }), eps)));
   });
-  const weightOf = (l: number): Tensor | number => {
-    if (typeof combine === "string") return combine === "mean" ? 1 / features.length : 1;
-    const weight = take(combine, l);
-    return weight.shape.length === 0
-      ? weight
-      : expandDims(weight.shape.length === 1 ? expandDims(weight, 1) : weight, 1);
-  };
-  const weighted = terms.map((o, l) => mul(mul(o, weightOf(l)), scale));
-  return weighted.reduce((a, b) => add(a, b));
+  const weighted = terms.map((o, l) => mul(mul(o, typeof combine === "string" ? 1 : weightOf(combine, l)), scale));
+  const total = weighted.reduce((x, y) => add(x, y));
+  return combine === "mean" ? div(total, features.length) : total;
+}
+
+/** That of feature map l beside (…b, h, n, m). */
+function weightOf(weights: Tensor, l: number): Tensor {
+  const { shape } = take(weights, l);
+  return reshape(take(weights, l), shape.length === 0 ? [] : [shape[0], 1, shape[1] ?? 1]);
 }
 
 /** The state that the far field leaves behind. */
