@@ -1,3 +1,93 @@
+// Models
+
+export { type BlockOptions, type BlockParams, block, type NormOrder } from "./block.ts";
+export { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
+export { type DecoderOptions, decoder } from "./decoder.ts";
+export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
+export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
+export { parameterCount } from "./parameter-count.ts";
+export { type PoolingName, pool } from "./pooling.ts";
+export { type Preset, type PresetTask, preset, presets } from "./presets.ts";
+export { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } from "./token-labeller.ts";
+
+// Attention
+
+export {
+  type Attention,
+  type AttentionCall,
+  type AttentionKind,
+  type AttentionOptions,
+  type AttentionSizes,
+  attention,
+  type KernelName,
+} from "./attention/attention.ts";
+export {
+  type Blend,
+  type BlendName,
+  type BlendParams,
+  type BlendWeight,
+  blends,
+  type LearnedWeight,
+} from "./attention/blend.ts";
+export { type FarFieldRule, farFieldRule, type NormalizerName } from "./attention/far-field-rule.ts";
+export type { FmmParams } from "./attention/fmm.ts";
+export {
+  type MultiHeadAttentionOptions,
+  type MultiHeadAttentionParams,
+  multiHeadAttention,
+} from "./attention/multi-head-attention.ts";
+export { type BlendNames, type OfficialConfig, type OfficialModule, officialAttention } from "./attention/official.ts";
+
+// Layers
+
+export { dropout } from "./layers/dropout.ts";
+export { type EmbeddingOptions, type EmbeddingParams, embedding } from "./layers/embedding.ts";
+export {
+  type Activation,
+  type FeedForwardOptions,
+  type FeedForwardParams,
+  feedForward,
+} from "./layers/feed-forward.ts";
+export type { Call, Layer } from "./layers/layer.ts";
+export { type LayerNormOptions, type LayerNormParams, layerNorm } from "./layers/layer-norm.ts";
+export { type LinearOptions, type LinearParams, linear } from "./layers/linear.ts";
+export { type NormName, type NormParams, norm } from "./layers/norm.ts";
+export {
+  type LearnedPositionsOptions,
+  learnedPositions,
+  rotary,
+  type SinusoidOptions,
+  sinusoids,
+} from "./layers/positions.ts";
+export { type RmsNormParams, rmsNorm } from "./layers/rms-norm.ts";
+export {
+  type PositionsName,
+  type TokenEmbeddingOptions,
+  type TokenEmbeddingParams,
+  tokenEmbedding,
+} from "./layers/token-embedding.ts";
+
+// Losses and optimizers
+
+export { accuracy, crossEntropy, type Target } from "./losses.ts";
+export { type AdamOptions, type AdamState, type AdamwOptions, adam, adamw } from "./optimizers/adam.ts";
+export { clipByGlobalNorm, clipPerTensor } from "./optimizers/clipping.ts";
+export { applyUpdates, chain, type Optimizer } from "./optimizers/optimizer.ts";
+export { radam } from "./optimizers/radam.ts";
+export {
+  type CosineOptions,
+  constant,
+  cosine,
+  type OneCycleOptions,
+  oneCycle,
+  type Schedule,
+  stairs,
+  warmUp,
+} from "./optimizers/schedules.ts";
+export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
+
+// Tasks, progress and reports
+
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
 export type { AttentionMap, Band } from "./report/attention-figure.ts";
 export type { Matrix } from "./report/heat-map.ts";

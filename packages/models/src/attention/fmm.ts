@@ -1,0 +1,51 @@
+import { random } from "@fmmformer/autodiff";
+import type { Attention, AttentionSizes } from "./attention.ts";
+import { type Blend, type BlendParams, blendFields, fieldWeights, initBlend, kernelWeights } from "./blend.ts";
+import { type FarOptions, type FarParams, far } from "./far.ts";
+import { fastWeight } from "./fast-weight.ts";
+import { type NearOptions, type NearParams, near } from "./near.ts";
+
+export interface FmmOptions extends NearOptions, FarOptions {
+  readonly blend: Blend;
+  /** Whether the first feature map writes by the delta rule */
+  readonly fastWeight: boolean;
+}
+
+export interface FmmParams {
+  readonly near?: NearParams;
+  readonly far?: FarParams;
+  readonly blend: BlendParams;
+}
+
+/**
+ * Attention as the fast multipole method would have it: a softmax over the tokens nearby, and low rank for all of them:
+ *
+ *     o = w_near ⊙ nearField(q, k, v) + w_far ⊙ Σ_l w_l ⊙ F_l(q, k, v)
+ *
+ * A field whose weight is the number 0 is left out.
+ *
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3, https://arxiv.org/abs/2108.02347
+ */
+export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmParams> {
+  const { blend, features } = options;
+  const nearby = blend.near === 0 ? undefined : near(options, sizes);
+  const away =
+    blend.far === 0 || features.length === 0 ? undefined : (options.fastWeight ? fastWeight : far)(options, sizes);
+  if (!nearby && !away) throw new RangeError("attention: expected a near or a far field, got a blend of neither");
+  return {
+    init(key) {
+      const [ofNear, ofFar] = random.split(key);
+      return {
+        ...(nearby && { near: nearby.init(ofNear) }),
+        ...(away && { far: away.init(ofFar) }),
+        blend: initBlend(blend, sizes),
+      };
+    },
+    apply(params, q, k, v, call) {
+      const weights = kernelWeights(blend, params.blend, features.length);
+      const close = nearby?.apply(params.near as NearParams, q, k, v, call); // (…b, h, n, m)
+      const distant = away?.apply(params.far as FarParams, q, k, v, { ...call, weights });
+      return blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, n, m)
+    },
+  };
+}

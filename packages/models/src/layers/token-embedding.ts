@@ -1,0 +1,76 @@
+import { add, broadcastTo, concat, mul, random, type Tensor } from "@fmmformer/autodiff";
+import { checkName } from "../known-name.ts";
+import { dropout } from "./dropout.ts";
+import { type EmbeddingParams, embedding } from "./embedding.ts";
+import type { Layer } from "./layer.ts";
+import { learnedPositions, sinusoids } from "./positions.ts";
+
+/**
+ * How tokens are told where they are: a learned table; sines and cosines, added or put beside the token, which then has half the width; the
+ * same as language models have them, counted from the end; or not at all.
+ */
+export type PositionsName = "learned" | "sinusoidal" | "beside" | "reversed" | "none";
+
+const names: readonly PositionsName[] = ["learned", "sinusoidal", "beside", "reversed", "none"];
+
+export interface TokenEmbeddingOptions {
+  readonly vocabulary: number;
+  /** The most tokens there may be, where positions are learned */
+  readonly length: number;
+  /** c, the width of a token */
+  readonly width: number;
+  /** "learned" unless told */
+  readonly positions?: PositionsName;
+  /** Multiplies the rows of the table; 1 unless told */
+  readonly scale?: number;
+  /** The standard deviation that tables start with; 0.02 unless told */
+  readonly std?: number;
+  /** Dropout rate; 0 unless told */
+  readonly dropout?: number;
+}
+
+export interface TokenEmbeddingParams {
+  readonly tokens: EmbeddingParams;
+  /** Absent where positions are not learned */
+  readonly positions?: EmbeddingParams;
+}
+
+/**
+ * Tokens as rows, with what tells where they are.
+ *
+ * @throws TypeError when positions have an unknown name
+ */
+export function tokenEmbedding(options: TokenEmbeddingOptions): Layer<TokenEmbeddingParams> {
+  const { vocabulary, length, width, scale = 1, std = 0.02, dropout: rate = 0 } = options;
+  const positions = checkName("tokenEmbedding", "positions", options.positions ?? "learned", names);
+  const table = embedding({ vocabulary, width: positions === "beside" ? width / 2 : width, std });
+  const places = learnedPositions({ length, width, std });
+
+  function placed(x: Tensor, params: TokenEmbeddingParams): Tensor {
+    const [n, c] = x.shape.slice(-2);
+    switch (positions) {
+      case "learned":
+        return places.apply(params.positions as EmbeddingParams, x);
+      case "sinusoidal":
+        return add(x, sinusoids(n, c));
+      case "beside":
+        return concat([x, broadcastTo(sinusoids(n, c), x.shape)], { axis: -1 }); // (…b, n, c)
+      case "reversed":
+        return add(x, sinusoids(n, c, { reversed: true, layout: "halves" }));
+      case "none":
+        return x;
+    }
+  }
+
+  return {
+    init(key) {
+      const [ofTokens, ofPositions] = random.split(key);
+      const tokens = table.init(ofTokens);
+      return positions === "learned" ? { tokens, positions: places.init(ofPositions) } : { tokens };
+    },
+    apply(params, tokens, { key = null } = {}) {
+      const rows = table.apply(params.tokens, tokens); // (…b, n, c)
+      return dropout(rate, placed(scale === 1 ? rows : mul(rows, scale), params), { key });
+    },
+  };
+}
