@@ -86,6 +86,11 @@ export {
 } from "./optimizers/schedules.ts";
 export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 
+// Training
+
+export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
+export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
@@ -94,6 +99,7 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
+export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";

@@ -1,0 +1,77 @@
+import { FmmformerError, type Tensor, tensor } from "@fmmformer/autodiff";
+
+/** A file of tensors that is not what it should be. */
+export class SafetensorsError extends FmmformerError {}
+
+/** Tensors by name, and what the file says of them. */
+export interface Safetensors {
+  readonly tensors: { readonly [name: string]: Tensor };
+  readonly metadata: { readonly [key: string]: string };
+}
+
+const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const;
+
+/**
+ * Read a file of the safetensors format: the length of the header as a little-endian 64-bit number, the header in JSON, the tensors.
+ *
+ * Nothing in it is trusted: every size and offset is checked before it is used.
+ *
+ * @param bytes - the whole file
+ * @throws SafetensorsError with the tensor and the offset that are wrong
+ * @see https://huggingface.co/docs/safetensors
+ */
+export function parseSafetensors(bytes: Uint8Array): Safetensors {
+  const start = 8 + headerLength(bytes);
+  const { __metadata__: metadata = {}, ...entries } = header(bytes.subarray(8, start));
+  const tensors: Record<string, Tensor> = {};
+  for (const [name, entry] of Object.entries(entries)) {
+    tensors[name] = read(name, entry, bytes.subarray(start));
+  }
+  return { tensors, metadata: metadata as Safetensors["metadata"] };
+}
+
+function headerLength(bytes: Uint8Array): number {
+  if (bytes.length < 8) throw new SafetensorsError(`safetensors: expected at least 8 bytes, got ${bytes.length}`);
+  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  if (length > bytes.length - 8) {
+    throw new SafetensorsError(
+      `safetensors: expected a header of ${length} bytes, got ${bytes.length - 8}; the file is cut short`,
+    );
+  }
+  return length;
+}
+
+function header(bytes: Uint8Array): { readonly [name: string]: unknown } {
+  try {
+    const parsed: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as never;
+  } catch (cause) {
+    throw new SafetensorsError("safetensors: expected a header in JSON, got something else", { cause });
+  }
+  throw new SafetensorsError("safetensors: expected a header that is a JSON object, got another value");
+}
+
+function read(name: string, entry: unknown, data: Uint8Array): Tensor {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { [field: string]: unknown };
+  if (!(typeof dtype === "string" && Object.hasOwn(kinds, dtype))) {
+    throw new SafetensorsError(`safetensors: expected dtype ${Object.keys(kinds).join(", ")} of ${name}, got ${dtype}`);
+  }
+  const Kind = kinds[dtype as keyof typeof kinds];
+  if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) {
+    throw new SafetensorsError(
+      `safetensors: expected shape and two data_offsets of ${name}, got ${JSON.stringify(entry)}`,
+    );
+  }
+  const [from, to] = offsets;
+  const size = shape.reduce((n, m) => n * m, 1) * Kind.BYTES_PER_ELEMENT;
+  if (to > data.length || to - from !== size) {
+    throw new SafetensorsError(
+      `safetensors: expected ${size} bytes of ${name} in ${data.length}, got offsets ${from} to ${to}`,
+    );
+  }
+  return tensor(new Kind(new Uint8Array(data.subarray(from, to)).buffer), { shape });
+}
+
+function isCounts(x: unknown): x is number[] {
+  return Array.isArray(x) && x.every((n) => Number.isSafeInteger(n) && n >= 0);
+}

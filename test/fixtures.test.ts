@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { mul, ones, random, type Tensor, vjp } from "@fmmformer/autodiff";
+import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
+import { checkFixture } from "./check-fixture.ts";
+import { rebuild } from "./official-modules.ts";
+
+const folder = process.env.FMMFORMER_FIXTURES ?? "../shared/fixtures/official";
+const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".safetensors")) : [];
+
+test("the official fixtures are matched", { skip: files.length === 0 && `no fixtures in ${folder}` }, () => {
+  for (const file of files) {
+    const { array, error } = checkFixture(parseSafetensors(readFileSync(join(folder, file))));
+    assert.ok(error <= 1e-4, `${file}: ${array} is off by ${error}`);
+  }
+});
+
+/** A fixture of our own, of the authors' first module. */
+function fixture(change: (name: string, x: Tensor) => Tensor = (_, x) => x): Safetensors {
+  const metadata = {
+    code: "LRA SparseLowrankAttention",
+    sparse_ratio: "13.5",
+    kernels: "elu,elu_flip",
+    diag_size: "3",
+  };
+  const draw = (seed: number, shape: readonly number[]): Tensor => random.normal(random.key(seed), shape);
+  const shape = [2, 2, 7, 4];
+  const inputs = {
+    q: draw(1, shape),
+    k: draw(2, shape),
+    v: draw(3, shape),
+    mask: ones([2, 7]),
+    "param.sparse_ratio": draw(4, [1, 2, 1, 1]),
+    "param.sparse_ratio2": draw(5, [1, 2, 1, 1]),
+    "param.lowrank_ratio": draw(6, [1]),
+    "param.lowrank_ratio2": draw(7, [1]),
+  };
+  const [outs, pullback] = vjp(rebuild({ metadata, tensors: inputs }), inputs as { [name: string]: Tensor });
+  const cotangent = draw(8, shape);
+  const [grads] = pullback({ out: cotangent });
+  const arrays: [string, Tensor][] = [
+    ["out", outs.out],
+    ...Object.entries(grads).map(([name, g]): [string, Tensor] => [`grad_${name}`, g]),
+  ];
+  const changed = arrays.map(([name, x]) => [name, change(name, x)]);
+  return { metadata, tensors: { ...inputs, cotangent, ...Object.fromEntries(changed) } };
+}
+
+test("a fixture of our own is matched, and one changed array is found", () => {
+  assert.ok(checkFixture(fixture()).error < 1e-6);
+  const { array, error } = checkFixture(
+    fixture((name, x) => (name === "grad_param.sparse_ratio2" ? mul(x, 1.001) : x)),
+  );
+  assert.equal(array, "grad_param.sparse_ratio2");
+  assert.ok(error > 9e-4 && error < 1.1e-3, `${error}`);
+});
+
+test("a fixture that cannot be interpreted says why", () => {
+  const { metadata, tensors } = fixture();
+  assert.throws(
+    () => checkFixture({ metadata: { ...metadata, code: "Other" }, tensors }),
+    /released module as code, got "Other"/,
+  );
+  assert.throws(() => checkFixture({ metadata, tensors: { ...tensors, grad_other: tensors.out } }), /got grad_other/);
+});
+
+function encode(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {
+  const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
+  return Uint8Array.from([...length, ...text, ...data]);
+}
+
+test("a safetensors file gives its tensors and what it says of them", () => {
+  const data = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer);
+  const { tensors, metadata } = parseSafetensors(
+    encode({ __metadata__: { code: "x" }, a: { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] } }, data),
+  );
+  assert.deepEqual(tensors.a.toArray(), [
+    [1, 2],
+    [3, 4],
+  ]);
+  assert.deepEqual(metadata, { code: "x" });
+});
+
+test("a safetensors file that is not one is refused", () => {
+  const entry = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
+  const cases: [Uint8Array, RegExp][] = [
+    [new Uint8Array(3), /expected at least 8 bytes, got 3/],
+    [encode({}).subarray(0, 9), /the file is cut short/],
+    [encode("{"), /expected a header in JSON/],
+    [encode("[]"), /a JSON object/],
+    [encode({ a: entry }), /expected 8 bytes of a in 0, got offsets 0 to 8/],
+    [encode({ a: { ...entry, shape: [3] } }, new Uint8Array(8)), /expected 12 bytes of a/],
+    [encode({ a: { ...entry, shape: [-2] } }, new Uint8Array(8)), /expected shape and two data_offsets of a/],
+    [
+      encode({ a: { ...entry, dtype: "toString" } }, new Uint8Array(8)),
+      /expected dtype F32, F64, I32 of a, got toString/,
+    ],
+  ];
+  for (const [bytes, message] of cases) {
+    assert.throws(
+      () => parseSafetensors(bytes),
+      (error: Error) => error instanceof SafetensorsError && message.test(error.message),
+      `${message}`,
+    );
+  }
+});
