@@ -67,8 +67,8 @@ function binary(
     }),
     value(out, [x, y], _, { shape }) {
       const [a, b] = [storageOf(x), storageOf(y)];
-      eachRun(shape, [stridesFor(x, shape), stridesFor(y, shape)], (k, end, [i, j], [di, dj]) =>
-        loop(out, k, end, a, i, di, b, j, dj),
+      eachRun(shape, [stridesFor(x, shape), stridesFor(y, shape)], (k, end, starts, steps) =>
+        loop(out, k, end, a, starts[0], steps[0], b, starts[1], steps[1]),
       );
     },
     ...(vjp && {
@@ -231,6 +231,13 @@ export const logicalOr = (x: Scalar, y: Scalar): Tensor => cast(add(cast(cast(x,
 
 // ——— choice ———
 
+function choose(z: Data, k: number, end: number, c: Data, x: Data, y: Data, starts: readonly number[], steps: readonly number[]): void {
+  const dh = steps[0];
+  const di = steps[1];
+  const dj = steps[2];
+  for (let h = starts[0], i = starts[1], j = starts[2]; k < end; k++, h += dh, i += di, j += dj) z[k] = c[h] !== 0 ? x[i] : y[j];
+}
+
 export const wherePrimitive: Primitive<null> = definePrimitive<null>({
   name: "where",
   shape: ([c, x, y]) => ({
@@ -241,9 +248,7 @@ export const wherePrimitive: Primitive<null> = definePrimitive<null>({
   value(out, args, _, { shape }) {
     const [c, x, y] = args.map(storageOf);
     const strides = args.map((t) => stridesFor(t, shape));
-    eachRun(shape, strides, (from, end, [h0, i0, j0], [dh, di, dj]) => {
-      for (let k = from, h = h0, i = i0, j = j0; k < end; k++, h += dh, i += di, j += dj) out[k] = c[h] !== 0 ? x[i] : y[j];
-    });
+    eachRun(shape, strides, (from, end, starts, steps) => choose(out, from, end, c, x, y, starts, steps));
   },
   vjp: (g, [c, x, y]) => [null, () => sumTo(where(c, g, 0), x.shape), () => sumTo(where(c, 0, g), y.shape)],
   batch: (_, args, batched) => apply(wherePrimitive, alignRanks(args, batched), null),

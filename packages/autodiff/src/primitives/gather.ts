@@ -43,10 +43,11 @@ export const scatterAddPrimitive: Primitive<null> = definePrimitive<null>({
     out.set(x.data);
     const width = sizeOf(x.shape.slice(1));
     const from = updates.data;
-    indices.data.forEach((row, i) => {
-      const to = checkRow("scatterAdd", row, x.shape[0]) * width;
-      for (let c = 0; c < width; c++) out[to + c] += from[i * width + c];
-    });
+    const rows = indices.data;
+    for (let i = 0, at = 0; i < rows.length; i++) {
+      const to = checkRow("scatterAdd", rows[i], x.shape[0]) * width;
+      for (let c = 0; c < width; c++) out[to + c] += from[at++];
+    }
   },
   vjp: (g, [, indices]) => [() => g, null, () => apply(gatherPrimitive, [g, indices], null)],
   batch(size, args, batched) {

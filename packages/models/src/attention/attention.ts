@@ -57,7 +57,7 @@ export interface AttentionOptions {
   readonly kernels?: readonly (KernelName | FeatureMap)[];
   /** How the fields become one where there are two, by name or as data; "near-first" unless told */
   readonly blend?: BlendName | Blend;
-  /** How the far field is scaled; "paper" unless told, "none" with fast weights */
+  /** How the far field is scaled; "paper" unless told, "rms" with fast weights */
   readonly normalizer?: NormalizerName | FarFieldRule;
   /** Whether each diagonal of the band learns what it adds to the scores; false unless told */
   readonly relativeBias?: boolean;
@@ -98,7 +98,7 @@ export function attention(options: AttentionOptions, sizes: AttentionSizes): Att
   if (Array.isArray(blend.kernels) && blend.kernels.length !== features.length) {
     throw new RangeError(`attention: expected ${blend.kernels.length} kernels for the blend, got ${features.length}`);
   }
-  const rule = farFieldRule(options.normalizer ?? (delta ? "none" : "paper"));
+  const rule = farFieldRule(options.normalizer ?? (delta ? "rms" : "paper"));
   return fmm({ bandwidth, relativeBias, rotary, dropout, features, rule, blend, fastWeight: delta }, sizes);
 }
 
