@@ -140,7 +140,10 @@ test("a kind is its dense definition: softmax, linear, band, and both fields by 
 });
 
 test("fast weights are the delta rule, token by token", () => {
-  const core = attention({ kind: "fast-weight" }, { ...sizes, causal: true }) as Attention<FmmParams>;
+  const core = attention(
+    { kind: "fast-weight", normalizer: "none" },
+    { ...sizes, causal: true },
+  ) as Attention<FmmParams>;
   const params = core.init(key);
   const weight = params.far?.beta?.weight as Tensor;
   const beta = swapAxes(sigmoid(matmul(x, weight)), -1, -2);

@@ -174,6 +174,12 @@ test("a pair classifier sees both sequences, and the order they are in", () => {
   const swapped = tensor(Int32Array.from([...pair.data.slice(5), ...pair.data.slice(0, 5)]), { shape: [1, 2, 5] });
   const [y, z] = [pair, swapped].map((tokens) => model.apply(params, tokens));
   assert.notDeepEqual(y.toArray(), z.toArray());
+  const longer = tensor(Int32Array.from([...pair.data.slice(0, 5), 1, 2, ...pair.data.slice(5), 3, 4]), {
+    shape: [1, 2, 7],
+  });
+  const mask = masked([5, 5], 7);
+  const padded = model.apply(params, longer, { mask: tensor(mask.data, { shape: [1, 2, 7] }) });
+  assert.ok(allClose(padded, y, { relative: 1e-9, absolute: 1e-12 }));
   assert.throws(() => model.apply(params, ids(8, [3, 5])), /^ShapeError: classifier: expected pairs/);
 });
 

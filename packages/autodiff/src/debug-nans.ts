@@ -56,17 +56,15 @@ function hasNaN(x: Dense): boolean {
   return x.fill === undefined ? x.data.some(Number.isNaN) : Number.isNaN(x.fill);
 }
 
-/** The first line of the stack outside this package. */
+/** The first line of the stack outside this package, whose folder the top line is in. */
 function userLine(): string {
-  const own = new URL(".", import.meta.url).href;
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = Infinity;
-  const lines = (new Error().stack ?? "").split("\n").slice(1);
-  Error.stackTraceLimit = stackTraceLimit;
-  const line = lines.find(
-    (l) =>
-      /:\d+:\d+\)?$/.test(l) && !l.includes(own) && !l.includes(new URL(own).pathname) && !l.includes("node:internal"),
-  );
+  const V8Error = Error as { stackTraceLimit?: number };
+  const limit = V8Error.stackTraceLimit;
+  V8Error.stackTraceLimit = Infinity;
+  const [here = "", ...lines] = (new Error().stack ?? "").split("\n").slice(1);
+  if (limit !== undefined) V8Error.stackTraceLimit = limit;
+  const own = here.match(/((?:file:)?[^ (]*[\\/])[^\\/]*:\d+:\d+\)?$/)?.[1] ?? here;
+  const line = lines.find((l) => /:\d+:\d+\)?$/.test(l) && !l.includes(own) && !l.includes("node:internal"));
   return line ? `, ${line.trim().replace(/^at /, "at ")}` : "";
 }
 

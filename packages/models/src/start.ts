@@ -39,11 +39,11 @@ const board = switchBoard();
 const experiments: readonly Experiment[] = [
   {
     task: images,
-    model: { width: 24, hidden: 48, layers: 1 },
+    model: { width: 24, hidden: 48, layers: 2 },
     fields: { bandwidth: 16 },
     steps: 240,
     batchSize: 16,
-    learningRate: 1e-2,
+    learningRate: 5e-3,
     tests: 10,
   },
   {
