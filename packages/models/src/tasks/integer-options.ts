@@ -1,3 +1,5 @@
+import { nearestName } from "../known-name.ts";
+
 /** What an option may be: an integer from `min` to `max`. */
 export interface IntegerOption {
   readonly default: number;
@@ -27,7 +29,7 @@ export function integerOptions<Name extends string>(
   for (const name of Object.keys(given)) {
     if (name in known) continue;
     throw new TypeError(
-      `${task}: expected options ${names.join(", ")}, got ${name}; did you mean ${nearest(name, names)}`,
+      `${task}: expected options ${names.join(", ")}, got ${name}; did you mean ${nearestName(name, names)}`,
     );
   }
   const read = (name: Name): number => {
@@ -41,22 +43,4 @@ export function integerOptions<Name extends string>(
     return value;
   };
   return Object.fromEntries(names.map((name) => [name, read(name)])) as Record<Name, number>;
-}
-
-function nearest(word: string, words: readonly string[]): string {
-  const sorted = words.map((known) => ({ known, edits: editDistance(word, known) })).sort((x, y) => x.edits - y.edits);
-  return sorted[0].known;
-}
-
-/** Letters to insert, drop or replace to turn one word into another (Levenshtein 1966). */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [i, letter] of [...from].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + (letter === to[j] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[to.length];
 }
