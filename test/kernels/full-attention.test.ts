@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cast, mul, random, sum, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
+import { cast, mul, ones, random, sum, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
 import { type FullAttentionOptions, fullAttention } from "@fmmformer/kernels";
 import {
   type Attention,
@@ -8,6 +8,7 @@ import {
   commutesWithJit,
   commutesWithVmap,
   distinctSizes,
+  growsLinearly,
   hasGradient,
   ignoresPadding,
   isLocal,
@@ -163,4 +164,10 @@ test("fullAttention refuses arguments of other sizes", () => {
     name: "RangeError",
     message: "fullAttention: expected a dropout rate from 0 to below 1, got -1",
   });
+});
+
+test("it does grow with n², which the law of linear growth sees", () => {
+  const tokens = (n: number): [Tensor, Tensor, Tensor] => [ones([1, 1, n, 4]), ones([1, 1, n, 4]), ones([1, 1, n, 4])];
+  const full = (q: Tensor, k: Tensor, v: Tensor): Tensor => fullAttention(q, k, v);
+  assert.throws(() => growsLinearly(full, tokens, 20), /growsLinearly: expected arrays of at most 800 elements for 40/);
 });

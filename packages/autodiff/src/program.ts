@@ -39,7 +39,7 @@ Object.defineProperty(Program.prototype, Symbol.for("nodejs.util.inspect.custom"
   value: Program.prototype.toString,
 });
 
-/** A primitive whose parameters hold a program shows it below its equation. */
+/** Parameters of a primitive that runs a program: a call, a loop. */
 export interface WithProgram {
   readonly program: Program;
 }

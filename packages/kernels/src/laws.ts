@@ -19,6 +19,7 @@ export {
   agreesWithOracle,
   commutesWithJit,
   commutesWithVmap,
+  growsLinearly,
   hasGradient,
   isAdjoint,
   isPure,

@@ -3,16 +3,19 @@ import {
   type CheckOptions,
   checkGradients,
   checkLinear,
+  type Equation,
   flatten,
   isFloat,
   jit,
   mul,
+  type Program,
   random,
   ShapeError,
   stack,
   sum,
   type Tensor,
   take,
+  trace,
   unflatten,
   vjp,
   vmap,
@@ -224,4 +227,35 @@ export function staysFinite<A extends Args>(f: Op<A>, args: A, options: LawOptio
     if (bad >= 0)
       throw new LawError(`staysFinite: expected finite numbers, got ${x.data[bad]} (tensor ${at}, element ${bad})`);
   });
+}
+
+/**
+ * In the program of its value and its cotangents the largest array is at most twice as large where there are twice as many tokens:
+ * nothing grows with n².
+ *
+ * @param argsOf - arguments for n tokens
+ * @param n - how many to begin with; enough that what does not grow is not the largest. Default 200
+ */
+export function growsLinearly<A extends Args>(f: Op<A>, argsOf: (n: number) => A, n = 200): void {
+  const largest = (count: number): number => {
+    const args = argsOf(count);
+    const both = (...given: A): unknown => valueAndPullback(f, given, random.key(0));
+    return largestIn(trace(both)(...args));
+  };
+  const [small, large] = [largest(n), largest(2 * n)];
+  if (large > 2 * small) {
+    throw new LawError(
+      `growsLinearly: expected arrays of at most ${2 * small} elements for ${2 * n} tokens, got ${large}`,
+    );
+  }
+}
+
+function largestIn({ equations }: Program): number {
+  const sizes = ({ outs, params }: Equation): number[] => [
+    ...outs.map(({ shape }) => shape.reduce((a, b) => a * b, 1)),
+    ...(typeof params === "object" && params !== null && "program" in params
+      ? [largestIn(params.program as Program)]
+      : []),
+  ];
+  return Math.max(...equations.flatMap(sizes));
 }

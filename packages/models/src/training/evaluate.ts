@@ -30,15 +30,15 @@ export function evaluate<Params>(
   const measure = jit(
     (p: Params, batch: Batch) => {
       const logits = model.apply(p, batch.tokens, { mask: batch.mask });
-      const scored = batch.weights ? sum(batch.weights) : batch.labels.size;
-      return { loss: crossEntropy(logits, batch), accuracy: accuracy(logits, batch), scored };
+      return { loss: crossEntropy(logits, batch), accuracy: accuracy(logits, batch) };
     },
     { ...(engine && { engine }) },
   );
   let [loss, right, scored] = [0, 0, 0];
   for (let at = 0; at < count; at++) {
-    const measured = measure(params, task.batch("test", at, batchSize));
-    const weight = typeof measured.scored === "number" ? measured.scored : measured.scored.item();
+    const batch = task.batch("test", at, batchSize);
+    const measured = measure(params, batch);
+    const weight = batch.weights ? sum(batch.weights).item() : batch.labels.size;
     loss += weight * measured.loss.item();
     right += weight * measured.accuracy.item();
     scored += weight;
