@@ -321,9 +321,7 @@ test("in the program of its gradient it is one equation and its pullback another
   const loss = (q: Tensor, k: Tensor, v: Tensor): Tensor => sum(farField(q, k, v, given));
   const all = grad(loss, { argnums: [0, 1, 2] });
   const once = String(trace(all)(x, x, x));
-  const shown =
-    "{causal: true, features: [elu eluFlip], featureNorm: none, normalizer: sum, eps: 0.01, scale: 1, combine: sum}";
-  assert.ok(once.includes(` = farField ${shown} a b c `), once);
+  assert.ok(once.includes(" = farField {causal: true, divide: true, eps: 0.01} "), once);
   const mapped = String(trace(vmap(all))(ones([6, ...x.shape]), ones([6, ...x.shape]), ones([6, ...x.shape])));
   for (const text of [once, mapped]) {
     assert.equal(text.match(/ = farField /g)?.length, 1, text);

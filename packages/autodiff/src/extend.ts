@@ -2,9 +2,10 @@
 export { apply, bind, type Cotangents, definePrimitive, type Primitive, type Rules } from "./bind.ts";
 export { type CallParams, callPrimitive } from "./call.ts";
 export { allocate } from "./dtype.ts";
+export { inlineCalls } from "./inline.ts";
 export { alignRanks, insertAxes, sumTo } from "./primitives/broadcast.ts";
 export { primitives } from "./primitives/index.ts";
-export { evaluate } from "./program.ts";
+export { type Atom, type Equation, evaluate, type Var } from "./program.ts";
 export { type ScanParams, scanPrimitive } from "./scan.ts";
 export { normalizeAxis, sizeOf, stridesOf } from "./shape.ts";
 export { Dense } from "./tensor.ts";

@@ -130,7 +130,8 @@ function unchanged({ prim, ins, outs }: Equation): Atom | null {
   return neutral !== null && filled(y, neutral) && keeps(x) ? x : null;
 }
 
-function removeDeadCode(program: Program): Program {
+/** Leave out equations that no output depends on. */
+export function removeDeadCode(program: Program): Program {
   const live = new Set<Atom>(program.outputs);
   const equations: Equation[] = [];
   for (let at = program.equations.length - 1; at >= 0; at--) {

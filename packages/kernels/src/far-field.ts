@@ -1,28 +1,23 @@
 import {
-  broadcastTo,
-  concat,
-  customVjp,
+  add,
+  equal,
   expandDims,
+  mean,
   mul,
-  ones,
   reshape,
+  rsqrt,
   ShapeError,
   showShape,
-  split,
   stack,
   sum,
   swapAxes,
   type Tensor,
-  vjp,
   where,
 } from "@fmmformer/autodiff";
-import { sumTo } from "@fmmformer/autodiff/extend";
 import { checkTokens } from "./check-tokens.ts";
-import { expectShape } from "./expect-shape.ts";
 import { type FeatureMap, l1Normalized } from "./feature-maps.ts";
-import { type LowRankFactors, lowRankProduct, pullLowRankProduct } from "./low-rank-product.ts";
+import { lowRankField } from "./low-rank-field.ts";
 import { promoteFloats } from "./promote-floats.ts";
-import { normalizeRows, pullRows } from "./row-normalizer.ts";
 import { shown } from "./shown.ts";
 
 /** How features become outputs. The paper and its authors' three code bases differ in these: `farFieldPresets`. */
@@ -91,17 +86,15 @@ export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptio
     throw new RangeError("farField: expected at least one feature map, got none; pass features: [featureMaps.elu]");
   if (!(eps >= 0)) throw new RangeError(`farField: expected eps ≥ 0, got ${eps}`);
   const weights = typeof combine === "string" ? null : weightsOf(combine, features.length, v);
-  const rule: Rule = {
-    causal,
-    features,
-    featureNorm,
-    normalizer,
-    eps,
-    scale,
-    combine: typeof combine === "string" ? combine : "weights",
-  };
   const [x, y, z, s, w] = promoteFloats([q, k, v, state, weights]);
-  const [o, last] = farFieldOp(x, y, z, mask, s, w, rule);
+  const rule = { causal, divide: normalizer === "sum", eps: normalizer === "sum" ? eps : 0 };
+  const mapped = { features, featureNorm };
+  const [read, last] = lowRankField(featuresOf(x, mapped), keysOf(y, mask, mapped), shown(z, mask), s, rule);
+  const terms = normalizer === "rms" ? rmsRows(read, eps) : read; // (…b, h, r, n, m)
+  const o = mul(
+    sum(w ? mul(terms, beside(w)) : terms, { axis: -3 }),
+    combine === "mean" ? scale / features.length : scale,
+  );
   return options.returnState ? [o, last] : o;
 }
 
@@ -122,52 +115,13 @@ function weightsOf(weights: Tensor, r: number, v: Tensor): Tensor {
   return reshape(weights, [...shape, 1, 1].slice(0, 3));
 }
 
-/** The static parameters of the op. */
-interface Rule extends Required<FarFieldNorms> {
-  readonly causal: boolean;
-  readonly features: readonly FeatureMap[];
-  readonly combine: "sum" | "mean" | "weights";
-}
-
 type Maybe = Tensor | null;
 
-// With [v, 1] for v, the normaliser of each feature map is one more column of its state. Cotangents go back the same
-// way: to the terms of the feature maps, to the rows x that were read, to features and values, to q and k.
-
-const farFieldOp = customVjp({
-  name: "farField",
-  forward(q: Tensor, k: Tensor, v: Tensor, mask: Maybe, state: Maybe, weights: Maybe, rule: Rule) {
-    const factors = { q: featuresOf(q, rule), k: keysOf(k, mask, rule), v: valuesOf(v, mask), state };
-    if (state) checkState(state, factors);
-    const [x, last] = lowRankProduct(factors, rule.causal); // (…b, h, r, n, m + 1), (…b, h, r, f, m + 1)
-    const terms = normalizeRows(x, rule); // (…b, h, r, n, m)
-    const o = mul(sum(weights ? mul(terms, beside(weights)) : terms, { axis: -3 }), scaleOf(rule));
-    return [[o, last], { q, k, v, mask, state, weights, rule, x, last }];
-  },
-  pullback({ q, k, v, mask, state, weights, rule, x, last }, [g, r], needs) {
-    const [queries, toQ] = vjp((t: Tensor) => featuresOf(t, rule), q);
-    const [keys, toK] = vjp((t: Tensor) => keysOf(t, mask, rule), k);
-    const terms = normalizeRows(x, rule);
-    const ofSum = expandDims(mul(g, scaleOf(rule)), -3); // (…b, h, 1, n, m)
-    const ofTerms = broadcastTo(weights ? mul(ofSum, beside(weights)) : ofSum, terms.shape);
-    const factors = { q: queries, k: keys, v: valuesOf(v, mask), state };
-    const cts = pullLowRankProduct([pullRows(ofTerms, x, rule), r], factors, { last, causal: rule.causal });
-    const [ofValues, ofState] = needs[2] || needs[4] ? cts.vAndState() : [null, null];
-    return [
-      needs[0] ? toQ(cts.q())[0] : null,
-      needs[1] ? toK(cts.k())[0] : null,
-      ofValues && split(sum(ofValues, { axis: -3 }), [v.shape[v.shape.length - 1]], { axis: -1 })[0],
-      null,
-      state && ofState,
-      weights && needs[5] ? pullWeights(mul(ofSum, terms), weights) : null,
-      null,
-    ];
-  },
-  leading: [3, 3, 3, 1, 4, 3, 0],
-});
+/** Which features there are. */
+type Mapped = Pick<FarFieldOptions, "features"> & Required<Pick<FarFieldOptions, "featureNorm">>;
 
 /** φ_l(x) for all l, (…b, h, r, n, f). */
-function featuresOf(x: Tensor, { features, featureNorm }: Rule): Tensor {
+function featuresOf(x: Tensor, { features, featureNorm }: Mapped): Tensor {
   const rows = x.shape.slice(0, -1);
   const maps = features.map(({ apply }) => apply(x));
   const f = maps[0].shape[maps[0].shape.length - 1];
@@ -184,24 +138,9 @@ function featuresOf(x: Tensor, { features, featureNorm }: Rule): Tensor {
 }
 
 /** Features of keys, 0 where masked. Masked rows are zeroed before the map too, whose pullback must not meet a NaN. */
-function keysOf(k: Tensor, mask: Maybe, rule: Rule): Tensor {
-  const keys = featuresOf(shown(k, mask), rule);
+function keysOf(k: Tensor, mask: Maybe, mapped: Mapped): Tensor {
+  const keys = featuresOf(shown(k, mask), mapped);
   return mask ? where(reshape(mask, [...mask.shape.slice(0, -1), 1, 1, ...mask.shape.slice(-1), 1]), keys, 0) : keys;
-}
-
-/** Values with a 1 behind, for any feature map: (…b, h, 1, n, m + 1). */
-function valuesOf(v: Tensor, mask: Maybe): Tensor {
-  const one = ones([...v.shape.slice(0, -1), 1], { dtype: v.dtype });
-  return expandDims(concat([shown(v, mask), one], { axis: -1 }), -3);
-}
-
-function checkState(state: Tensor, { k, v }: LowRankFactors): void {
-  const [h, r, , f] = k.shape.slice(-4);
-  expectShape("farField", "state", state, k.shape.slice(0, -4), { h, r, f, "m+1": v.shape[v.shape.length - 1] });
-}
-
-function scaleOf({ scale, combine, features }: Rule): number {
-  return combine === "mean" ? scale / features.length : scale;
 }
 
 /** Weights (…, r, h, m) as they stand beside terms: (…, h, r, 1, m). */
@@ -209,6 +148,9 @@ function beside(weights: Tensor): Tensor {
   return expandDims(swapAxes(weights, -3, -2), -2);
 }
 
-function pullWeights(products: Tensor, weights: Tensor): Tensor {
-  return sumTo(swapAxes(sum(products, { axis: -2 }), -3, -2), weights.shape);
+/** Rows divided by the root of their mean square + ε; rows of zeros stay so, with gradient 0. */
+function rmsRows(x: Tensor, eps: number): Tensor {
+  const square = add(mean(mul(x, x), { axis: -1, keepDims: true }), eps);
+  const zero = equal(square, 0);
+  return where(zero, 0, mul(x, rsqrt(where(zero, 1, square))));
 }

@@ -26,5 +26,6 @@ export {
   type LawOptions,
   randomLike,
   refusesOtherSizes,
+  runsAlike,
   staysFinite,
 } from "./laws/op-laws.ts";

@@ -3,6 +3,7 @@ import {
   type CheckOptions,
   checkGradients,
   checkLinear,
+  type Engine,
   type Equation,
   flatten,
   isFloat,
@@ -181,6 +182,30 @@ export function commutesWithJit<A extends Args>(f: Op<A>, args: A, options: LawO
   agree("commutesWithJit", jit(f)(...args), y, { tolerance });
   const both = jit((g: unknown, ...xs: readonly unknown[]) => vjp(f, ...(xs as unknown as A))[1](g as never));
   agree("commutesWithJit (pullback)", both(randomLike(key, y), ...args), dargs, { tolerance });
+}
+
+/**
+ * An engine gives what the value rules give, for the op and for its pullback, and so do other engines bit by bit.
+ *
+ * @param engines - the first is compared with the value rules, the others with the first
+ * @param options.tolerance - default 1e-12, for float64
+ */
+export function runsAlike<A extends Args>(
+  f: Op<A>,
+  args: A,
+  engines: readonly Engine[],
+  options: LawOptions = {},
+): void {
+  const { tolerance = 1e-12, key = random.key(0) } = options;
+  const [y, pull] = vjp(f, ...args);
+  const g = randomLike(key, y);
+  const back = (ct: unknown, ...xs: readonly unknown[]): unknown => vjp(f, ...(xs as unknown as A))[1](ct as never);
+  const [first, ...others] = engines.map((engine) => [jit(f, { engine })(...args), jit(back, { engine })(g, ...args)]);
+  agree("runsAlike", first[0], y, { tolerance });
+  agree("runsAlike (pullback)", first[1], pull(g as never), { tolerance });
+  others.forEach((other, i) => {
+    agree(`runsAlike (${engines[i + 1].name}, the same bits)`, other, first);
+  });
 }
 
 /**

@@ -1,0 +1,26 @@
+// What the engine calls by name. Every function but `run`, `start` and `serve` is a kernel or an elementwise op, and has its place in the table.
+export { run } from "./run";
+export { serve } from "./serve";
+export { start } from "./start";
+export * from "./elementwise";
+export { chain } from "./chain";
+export { combine } from "./combine";
+export { copyRound } from "./scan-copy";
+export * from "./rows";
+export * from "./gather";
+export { randomBits } from "./random-bits";
+export { triangularSolve_float32, triangularSolve_float64 } from "./triangular-solve";
+export * from "./band";
+export { causalPrefix, causalProduct, causalSums } from "./causal-product";
+export { causalProduct_float64 } from "./causal-product-64";
+export { matmul, matmulPack, matmulVector, matmul_float64, matmul_int32 } from "./matmul";
+export { layerNorm, layerNormPullback, layerNormPullbackSum } from "./layer-norm";
+export { softmaxCrossEntropy, softmaxCrossEntropyPullback } from "./cross-entropy";
+export { adamUpdate } from "./adam-update";
+export { lowRankRead, lowRankState, lowRankStateSum } from "./low-rank-field";
+export { lowRankPullKeys, lowRankPullQueries } from "./low-rank-field-pullback";
+export { fullAttention } from "./full-attention";
+export { fullAttentionDots, fullAttentionPullKeys, fullAttentionPullQueries } from "./full-attention-pullback";
+
+/** Where constants end and free memory begins. */
+export const base: usize = __heap_base;

@@ -1,0 +1,403 @@
+import { bytes, copyRows, padded } from "./low-rank-tile";
+import { ONE, splat } from "./math/splat";
+
+// A tile is a block of queries by a group of diagonals: row t holds the scores of queries i with keys origin + i + t, so that maxima, sums
+// and exponentials go down the rows without steps across lanes. Of transposed keys the row of each feature is read from an address that
+// moves with the diagonal. Sums over keys (or over queries, for the cotangents of keys) take two rows at a time: both read the same
+// vectors, one diagonal apart, and a row of zeros before the first and behind the last diagonal stands for what only one of them has.
+
+/** Queries of a block. */
+// @ts-ignore: decorator
+@inline
+export const BLOCK: i32 = 64;
+
+/** The most diagonals of a group: what it needs stays near the first-level cache. */
+// @ts-ignore: decorator
+@inline
+export const GROUP: i32 = 64;
+
+/** Keys a tile reaches, rounded up to whole vectors. */
+// @ts-ignore: decorator
+@inline
+export const REACH: i32 = BLOCK + GROUP;
+
+/** Bytes between rows of a tile; no power of two, so that a column of it spreads over the sets of the cache. */
+// @ts-ignore: decorator
+@inline
+export const TILE_ROW: usize = 4 * (BLOCK + 16);
+
+/** Bytes of a tile and its two rows of zeros. */
+// @ts-ignore: decorator
+@inline
+export const TILE: usize = TILE_ROW * (GROUP + 2);
+
+/** Bytes between rows of transposed queries. */
+// @ts-ignore: decorator
+@inline
+export const QUERIES_ROW: usize = 4 * BLOCK;
+
+/** Bytes between rows of transposed keys. */
+// @ts-ignore: decorator
+@inline
+export const KEYS_ROW: usize = 4 * (REACH + 16);
+
+/** Diagonals whose sums fit the registers at a time. */
+// @ts-ignore: decorator
+@inline
+const DIAGONALS: i32 = 11;
+
+/** Write −∞ for the keys from `origin` on that are outside the sequence or masked, 0 for the others; returns whether there are any such. */
+export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): bool {
+  memory.fill(to, 0, bytes(count));
+  const begin = min(max(-origin, 0), count);
+  const end = max(min(n - origin, count), begin);
+  for (let j = 0; j < begin; j++) store<f32>(to + bytes(j), -Infinity);
+  for (let j = end; j < count; j++) store<f32>(to + bytes(j), -Infinity);
+  let any = begin > 0 || end < count;
+  if (!mask) return any;
+  for (let j = begin; j < end; j++) {
+    if (load<f32>(mask + bytes(origin + j)) != 0) continue;
+    store<f32>(to + bytes(j), -Infinity);
+    any = true;
+  }
+  return any;
+}
+
+/** Copy rows from `origin` on, padded with zeros to whole vectors; a row of zeros for each that is hidden. */
+export function copyShown(to: usize, from: usize, fromRow: usize, hidden: usize, origin: i32, count: i32, width: i32): void {
+  const row = bytes(padded(width));
+  const body = bytes(width & ~3);
+  for (let j = 0; j < count; j++, to += row) {
+    if (load<f32>(hidden + bytes(j)) != 0) {
+      memory.fill(to, 0, row);
+      continue;
+    }
+    if (body < row) v128.store(to + body, f32x4.splat(0));
+    copyRows(to, row, from + <usize>(origin + j) * fromRow, fromRow, 1, width);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function mulAdd(sum: v128, x: v128, y: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(x, y));
+}
+
+// @ts-ignore: decorator
+@inline
+function storeScore(s: usize, sum: v128, scale: v128, hidden: usize, bias: usize): void {
+  v128.store(s, f32x4.add(f32x4.mul(sum, scale), f32x4.add(v128.load(hidden), v128.load32_splat(bias))));
+}
+
+// One feature of 4 queries and `count` diagonals.
+// @ts-ignore: decorator
+@inline
+function diagonals(
+  s: usize,
+  qt: usize,
+  kt: usize,
+  depth: i32,
+  lanes: i32,
+  scale: v128,
+  hidden: usize,
+  bias: usize,
+  biasStep: usize,
+  count: i32,
+): void {
+  for (const stop = s + bytes(lanes); s < stop; s += 16) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    let s4 = s0;
+    let s5 = s0;
+    let s6 = s0;
+    let s7 = s0;
+    let s8 = s0;
+    let s9 = s0;
+    let s10 = s0;
+    let q = qt;
+    let k = kt;
+    // Two features in one body are twice as fast as one: V8 then mixes loads and arithmetic.
+    for (const end = qt + <usize>depth * QUERIES_ROW; q != end; q += 2 * QUERIES_ROW, k += 2 * KEYS_ROW) {
+      let x = v128.load(q);
+      s0 = mulAdd(s0, x, v128.load(k));
+      if (count > 1) s1 = mulAdd(s1, x, v128.load(k, 4));
+      if (count > 2) s2 = mulAdd(s2, x, v128.load(k, 8));
+      if (count > 3) s3 = mulAdd(s3, x, v128.load(k, 12));
+      if (count > 4) s4 = mulAdd(s4, x, v128.load(k, 16));
+      if (count > 5) s5 = mulAdd(s5, x, v128.load(k, 20));
+      if (count > 6) s6 = mulAdd(s6, x, v128.load(k, 24));
+      if (count > 7) s7 = mulAdd(s7, x, v128.load(k, 28));
+      if (count > 8) s8 = mulAdd(s8, x, v128.load(k, 32));
+      if (count > 9) s9 = mulAdd(s9, x, v128.load(k, 36));
+      if (count > 10) s10 = mulAdd(s10, x, v128.load(k, 40));
+      x = v128.load(q, QUERIES_ROW);
+      s0 = mulAdd(s0, x, v128.load(k, KEYS_ROW));
+      if (count > 1) s1 = mulAdd(s1, x, v128.load(k, KEYS_ROW + 4));
+      if (count > 2) s2 = mulAdd(s2, x, v128.load(k, KEYS_ROW + 8));
+      if (count > 3) s3 = mulAdd(s3, x, v128.load(k, KEYS_ROW + 12));
+      if (count > 4) s4 = mulAdd(s4, x, v128.load(k, KEYS_ROW + 16));
+      if (count > 5) s5 = mulAdd(s5, x, v128.load(k, KEYS_ROW + 20));
+      if (count > 6) s6 = mulAdd(s6, x, v128.load(k, KEYS_ROW + 24));
+      if (count > 7) s7 = mulAdd(s7, x, v128.load(k, KEYS_ROW + 28));
+      if (count > 8) s8 = mulAdd(s8, x, v128.load(k, KEYS_ROW + 32));
+      if (count > 9) s9 = mulAdd(s9, x, v128.load(k, KEYS_ROW + 36));
+      if (count > 10) s10 = mulAdd(s10, x, v128.load(k, KEYS_ROW + 40));
+    }
+    storeScore(s, s0, scale, hidden, bias);
+    if (count > 1) storeScore(s + TILE_ROW, s1, scale, hidden + 4, bias + biasStep);
+    if (count > 2) storeScore(s + 2 * TILE_ROW, s2, scale, hidden + 8, bias + 2 * biasStep);
+    if (count > 3) storeScore(s + 3 * TILE_ROW, s3, scale, hidden + 12, bias + 3 * biasStep);
+    if (count > 4) storeScore(s + 4 * TILE_ROW, s4, scale, hidden + 16, bias + 4 * biasStep);
+    if (count > 5) storeScore(s + 5 * TILE_ROW, s5, scale, hidden + 20, bias + 5 * biasStep);
+    if (count > 6) storeScore(s + 6 * TILE_ROW, s6, scale, hidden + 24, bias + 6 * biasStep);
+    if (count > 7) storeScore(s + 7 * TILE_ROW, s7, scale, hidden + 28, bias + 7 * biasStep);
+    if (count > 8) storeScore(s + 8 * TILE_ROW, s8, scale, hidden + 32, bias + 8 * biasStep);
+    if (count > 9) storeScore(s + 9 * TILE_ROW, s9, scale, hidden + 36, bias + 9 * biasStep);
+    if (count > 10) storeScore(s + 10 * TILE_ROW, s10, scale, hidden + 40, bias + 10 * biasStep);
+    qt += 16;
+    kt += 16;
+    hidden += 16;
+  }
+}
+
+/**
+ * A tile of scores, scale · q_i·k_j + hidden_j + bias_t, of transposed queries and keys; `depth` is even, `lanes` a multiple of 4. The
+ * diagonals are taken in portions of almost the same size.
+ */
+export function scores(
+  s: usize,
+  qt: usize,
+  kt: usize,
+  depth: i32,
+  lanes: i32,
+  count: i32,
+  scale: f32,
+  hidden: usize,
+  bias: usize,
+  biasStep: usize,
+): void {
+  const by = f32x4.splat(scale);
+  const portions = (count + DIAGONALS - 1) / DIAGONALS;
+  for (let p = 0, t = 0; p < portions; p++) {
+    const next = ((p + 1) * count) / portions;
+    const to = s + <usize>t * TILE_ROW;
+    const keys = kt + bytes(t);
+    const hides = hidden + bytes(t);
+    const adds = bias + <usize>t * biasStep;
+    switch (next - t) {
+      case 11: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 11); break;
+      case 10: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 10); break;
+      case 9: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 9); break;
+      case 8: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 8); break;
+      case 7: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 7); break;
+      case 6: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 6); break;
+      case 5: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 5); break;
+      case 4: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 4); break;
+      case 3: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 3); break;
+      case 2: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 2); break;
+      default: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 1);
+    }
+    t = next;
+  }
+}
+
+// e^x = 2ⁿ 2^f, n + f = x log₂e: adding MAGIC = 1.5·2²³ + 127 rounds to n and leaves n + 127 in the low bits, which shifted are 2ⁿ, and
+// exactly 0 at the clamp, n = −127. 2^f is a minimax polynomial of degree 6 on |f| ≤ ½, relative error 2⁻²⁸·⁹. The shift comes before log₂e:
+// where logits are in the thousands, their difference is exact and rounded logits are not.
+const LOG2E = memory.data<f32>([1.4426950408889634]);
+const LEAST = memory.data<f32>([-127]);
+const MAGIC = memory.data<f32>([12583039]);
+const P = memory.data<f32>([
+  0.6931471824645996, 0.24022647738456726, 0.055503323674201965, 0.00961843691766262, 0.0013398873852565885,
+  0.00015353361959569156,
+]);
+
+/** x ← e^{x − shift} of four vectors in a row, x − shift < 88; 0 below −88. In step, they share each constant once it is loaded. */
+// @ts-ignore: decorator
+@inline
+export function exponentials(x: usize, shift0: v128, shift1: v128, shift2: v128, shift3: v128): void {
+  let c = splat(LOG2E);
+  let x0 = f32x4.mul(f32x4.sub(v128.load(x), shift0), c);
+  let x1 = f32x4.mul(f32x4.sub(v128.load(x, 16), shift1), c);
+  let x2 = f32x4.mul(f32x4.sub(v128.load(x, 32), shift2), c);
+  let x3 = f32x4.mul(f32x4.sub(v128.load(x, 48), shift3), c);
+  c = splat(LEAST);
+  x0 = f32x4.pmax(x0, c);
+  x1 = f32x4.pmax(x1, c);
+  x2 = f32x4.pmax(x2, c);
+  x3 = f32x4.pmax(x3, c);
+  c = splat(MAGIC);
+  const n0 = f32x4.add(x0, c);
+  const n1 = f32x4.add(x1, c);
+  const n2 = f32x4.add(x2, c);
+  const n3 = f32x4.add(x3, c);
+  x0 = f32x4.sub(x0, f32x4.sub(n0, c));
+  x1 = f32x4.sub(x1, f32x4.sub(n1, c));
+  x2 = f32x4.sub(x2, f32x4.sub(n2, c));
+  x3 = f32x4.sub(x3, f32x4.sub(n3, c));
+  const highest = splat(P + 20);
+  c = splat(P + 16);
+  let p0 = mulAdd(c, highest, x0);
+  let p1 = mulAdd(c, highest, x1);
+  let p2 = mulAdd(c, highest, x2);
+  let p3 = mulAdd(c, highest, x3);
+  c = splat(P + 12);
+  p0 = mulAdd(c, p0, x0);
+  p1 = mulAdd(c, p1, x1);
+  p2 = mulAdd(c, p2, x2);
+  p3 = mulAdd(c, p3, x3);
+  c = splat(P + 8);
+  p0 = mulAdd(c, p0, x0);
+  p1 = mulAdd(c, p1, x1);
+  p2 = mulAdd(c, p2, x2);
+  p3 = mulAdd(c, p3, x3);
+  c = splat(P + 4);
+  p0 = mulAdd(c, p0, x0);
+  p1 = mulAdd(c, p1, x1);
+  p2 = mulAdd(c, p2, x2);
+  p3 = mulAdd(c, p3, x3);
+  c = splat(P);
+  p0 = mulAdd(c, p0, x0);
+  p1 = mulAdd(c, p1, x1);
+  p2 = mulAdd(c, p2, x2);
+  p3 = mulAdd(c, p3, x3);
+  c = splat(ONE);
+  p0 = mulAdd(c, p0, x0);
+  p1 = mulAdd(c, p1, x1);
+  p2 = mulAdd(c, p2, x2);
+  p3 = mulAdd(c, p3, x3);
+  v128.store(x, f32x4.mul(p0, i32x4.shl(n0, 23)));
+  v128.store(x, f32x4.mul(p1, i32x4.shl(n1, 23)), 16);
+  v128.store(x, f32x4.mul(p2, i32x4.shl(n2, 23)), 32);
+  v128.store(x, f32x4.mul(p3, i32x4.shl(n3, 23)), 48);
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(to: usize, sum: v128, fresh: bool, keep: v128, factor: v128): void {
+  const part = f32x4.mul(sum, factor);
+  v128.store(to, fresh ? part : mulAdd(part, v128.load(to), keep));
+}
+
+// @ts-ignore: decorator
+@inline
+function pairPart(
+  to: usize,
+  second: usize,
+  w: usize,
+  other: usize,
+  step: usize,
+  rows: usize,
+  row: usize,
+  count: i32,
+  fresh: bool,
+  keep: usize,
+  factor: usize,
+  vectors: i32,
+): void {
+  let a0 = f32x4.splat(0);
+  let a1 = a0;
+  let a2 = a0;
+  let a3 = a0;
+  let b0 = a0;
+  let b1 = a0;
+  let b2 = a0;
+  let b3 = a0;
+  for (const end = w + <usize>count * step; w != end; w += step, rows += row) {
+    const r0 = v128.load(rows);
+    const r1 = vectors > 1 ? v128.load(rows, 16) : r0;
+    const r2 = vectors > 2 ? v128.load(rows, 32) : r0;
+    const r3 = vectors > 2 ? v128.load(rows, 48) : r0;
+    let x = v128.load32_splat(w);
+    a0 = mulAdd(a0, x, r0);
+    if (vectors > 1) a1 = mulAdd(a1, x, r1);
+    if (vectors > 2) a2 = mulAdd(a2, x, r2);
+    if (vectors > 2) a3 = mulAdd(a3, x, r3);
+    x = v128.load32_splat(w + other);
+    b0 = mulAdd(b0, x, r0);
+    if (vectors > 1) b1 = mulAdd(b1, x, r1);
+    if (vectors > 2) b2 = mulAdd(b2, x, r2);
+    if (vectors > 2) b3 = mulAdd(b3, x, r3);
+  }
+  let k = splat(keep);
+  let f = splat(factor);
+  finish(to, a0, fresh, k, f);
+  if (vectors > 1) finish(to + 16, a1, fresh, k, f);
+  if (vectors > 2) finish(to + 32, a2, fresh, k, f);
+  if (vectors > 2) finish(to + 48, a3, fresh, k, f);
+  k = splat(keep + 4);
+  f = splat(factor + 4);
+  finish(second, b0, fresh, k, f);
+  if (vectors > 1) finish(second + 16, b1, fresh, k, f);
+  if (vectors > 2) finish(second + 32, b2, fresh, k, f);
+  if (vectors > 2) finish(second + 48, b3, fresh, k, f);
+}
+
+// @ts-ignore: decorator
+@inline
+function pairParts(
+  to: usize,
+  second: usize,
+  w: usize,
+  other: usize,
+  step: usize,
+  rows: usize,
+  row: usize,
+  count: i32,
+  width: i32,
+  fresh: bool,
+  keep: usize,
+  factor: usize,
+): void {
+  const end = bytes(width);
+  let x: usize = 0;
+  for (; x + 64 <= end; x += 64) {
+    pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 4);
+  }
+  for (; x + 32 <= end; x += 32) {
+    pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 2);
+  }
+  if (x < end) pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 1);
+}
+
+/** A row of any width by its tail of numbers: to ← keep · to + sum. */
+function addRow(to: usize, sum: usize, width: i32, fresh: bool, keep: f32): void {
+  for (const end = to + bytes(width); to < end; to += 4, sum += 4) {
+    store<f32>(to, fresh ? load<f32>(sum) : keep * load<f32>(to) + load<f32>(sum));
+  }
+}
+
+/**
+ * Two rows of weighted sums, to ← keep · to + factor · Σ w x over `count` rows x of whole vectors, nothing being kept where it is fresh. A
+ * weight of the second lies `other` bytes from that of the first, the next `step` bytes on; so do its factors, 4 bytes on. `second` is 0 where
+ * there is but one. Where the width is not whole vectors, the sums wait in `spare`, 2 rows.
+ */
+export function pair(
+  to: usize,
+  second: usize,
+  w: usize,
+  other: usize,
+  step: usize,
+  rows: usize,
+  row: usize,
+  count: i32,
+  width: i32,
+  fresh: bool,
+  keep: usize,
+  factor: usize,
+  spare: usize,
+): void {
+  const whole = padded(width);
+  const behind = spare + bytes(whole);
+  if (whole != width) {
+    pairParts(spare, behind, w, other, step, rows, row, count, whole, true, keep, factor);
+    addRow(to, spare, width, fresh, load<f32>(keep));
+    if (second) addRow(second, behind, width, fresh, load<f32>(keep, 4));
+    return;
+  }
+  if (!second) second = spare;
+  if (fresh) pairParts(to, second, w, other, step, rows, row, count, width, true, keep, factor);
+  else pairParts(to, second, w, other, step, rows, row, count, width, false, keep, factor);
+}

@@ -1,0 +1,177 @@
+import { headOf } from "./low-rank-field";
+import { bytes, padded, transpose } from "./low-rank-tile";
+import { log } from "./math/log";
+import { BLOCK, copyShown, exponentials, GROUP, hide, KEYS_ROW, pair, QUERIES_ROW, REACH, scores, TILE, TILE_ROW } from "./near-field-tile";
+import { first } from "./share";
+
+/**
+ * Turn logits into e^{t − µ}, µ the largest so far (0 if that is −∞), and keep µ, l = Σ e^{t − µ} and the factor of what was summed before,
+ * 0 at first.
+ */
+function absorb(s: usize, count: i32, lanes: i32, fresh: bool, top: usize, total: usize, keep: usize): void {
+  const end = s + <usize>count * TILE_ROW;
+  const least = f32x4.splat(-Infinity);
+  for (let x: usize = 0; x < bytes(lanes); x += 64, top += 64, total += 64, keep += 64) {
+    let a = fresh ? least : v128.load(top);
+    let b = fresh ? least : v128.load(top, 16);
+    let c = fresh ? least : v128.load(top, 32);
+    let d = fresh ? least : v128.load(top, 48);
+    v128.store(keep, a);
+    v128.store(keep, b, 16);
+    v128.store(keep, c, 32);
+    v128.store(keep, d, 48);
+    for (let at = s + x; at < end; at += TILE_ROW) {
+      a = f32x4.pmax(a, v128.load(at));
+      b = f32x4.pmax(b, v128.load(at, 16));
+      c = f32x4.pmax(c, v128.load(at, 32));
+      d = f32x4.pmax(d, v128.load(at, 48));
+    }
+    v128.store(top, a);
+    v128.store(top, b, 16);
+    v128.store(top, c, 32);
+    v128.store(top, d, 48);
+    a = v128.andnot(a, f32x4.eq(a, least));
+    b = v128.andnot(b, f32x4.eq(b, least));
+    c = v128.andnot(c, f32x4.eq(c, least));
+    d = v128.andnot(d, f32x4.eq(d, least));
+    exponentials(keep, a, b, c, d);
+    let sumA = f32x4.splat(0);
+    let sumB = sumA;
+    let sumC = sumA;
+    let sumD = sumA;
+    if (!fresh) {
+      sumA = f32x4.mul(v128.load(total), v128.load(keep));
+      sumB = f32x4.mul(v128.load(total, 16), v128.load(keep, 16));
+      sumC = f32x4.mul(v128.load(total, 32), v128.load(keep, 32));
+      sumD = f32x4.mul(v128.load(total, 48), v128.load(keep, 48));
+    }
+    for (let at = s + x; at < end; at += TILE_ROW) {
+      exponentials(at, a, b, c, d);
+      sumA = f32x4.add(sumA, v128.load(at));
+      sumB = f32x4.add(sumB, v128.load(at, 16));
+      sumC = f32x4.add(sumC, v128.load(at, 32));
+      sumD = f32x4.add(sumD, v128.load(at, 48));
+    }
+    v128.store(total, sumA);
+    v128.store(total, sumB, 16);
+    v128.store(total, sumC, 32);
+    v128.store(total, sumD, 48);
+  }
+}
+
+/** L = µ + ln l in place of µ, and 1 / l in the two factors, 0 where there is no key. */
+function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usize): void {
+  for (let x: usize = 0; x < bytes(lanes); x += 16) {
+    const l = v128.load(total + x);
+    const inverse = v128.andnot(f32x4.div(f32x4.splat(1), l), f32x4.eq(l, f32x4.splat(0)));
+    v128.store(factor + x, inverse);
+    v128.store(keep + x, f32x4.mul(v128.load(keep + x), inverse));
+    v128.store(top + x, f32x4.add(v128.load(top + x), log(l)));
+  }
+}
+
+/**
+ * Softmax attention over a band of keys, i − left ≤ j ≤ i + right, and the logarithms of the normalisers:
+ * t_ij = scale · q_i·k_j + bias_{j−i}, L_i = ln Σ_j e^{t_ij}, o_i = Σ_j e^{t_ij − L_i} v_j; a row without keys has o_i = 0, L_i = −∞.
+ * Windows of more than 64 diagonals are taken in groups with a running maximum and sum.
+ * words: 0 b · 1 h · 2 n · 3 d · 4 m · 5 left · 6 right · 7 scale ·
+ *   8 q (b, h, n, d) · 9 its strides of batch · 10 head · 11 row ·
+ *   12 k (b, h, n, d) · 13 its strides of batch · 14 head · 15 row ·
+ *   16 v (b, h, n, m) · 17 its strides of batch · 18 head · 19 row ·
+ *   20 o (b, h, n, m) · 21 its strides of batch · 22 head · 23 row ·
+ *   24 L (b, h, n), contiguous, or 0 ·
+ *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
+ *   27 bias (h, left + right + 1), contiguous, or 0
+ * scratch: 4 (64 D + 272 max(D, M) + 2 M + 5696) bytes, D and M being d and m rounded up to 4
+ */
+export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
+  const h = load<i32>(at, 4);
+  const n = load<i32>(at, 8);
+  const d = load<i32>(at, 12);
+  const m = load<i32>(at, 16);
+  const left = load<i32>(at, 20);
+  const slots = left + load<i32>(at, 24) + 1;
+  const scale = load<f32>(at, 28);
+  const qRow = <usize>load<u32>(at, 44);
+  const kRow = <usize>load<u32>(at, 60);
+  const vRow = <usize>load<u32>(at, 76);
+  const oRow = <usize>load<u32>(at, 92);
+  const logSumExp = <usize>load<u32>(at, 96);
+  const hasBias = load<u32>(at, 108) != 0;
+
+  const depth = padded(d);
+  const width = padded(m);
+  const widest = max(depth, width);
+  const tile = scratch;
+  const s = tile + TILE_ROW;
+  const qt = tile + TILE;
+  const kt = qt + <usize>depth * QUERIES_ROW;
+  const shown = kt + <usize>widest * KEYS_ROW;
+  const spare = shown + bytes(REACH * widest);
+  const hidden = spare + bytes(2 * width);
+  const top = hidden + bytes(REACH);
+  const total = top + bytes(BLOCK);
+  const keep = total + bytes(BLOCK);
+  const factor = keep + bytes(BLOCK);
+  const zero = factor + bytes(BLOCK);
+  memory.fill(zero, 0, 16);
+  memory.fill(tile, 0, TILE_ROW);
+  memory.fill(qt, 0, <usize>depth * (QUERIES_ROW + KEYS_ROW));
+
+  const blocks = (n + BLOCK - 1) / BLOCK;
+  const units = load<i32>(at) * h * blocks;
+  const last = first(units, worker + 1, workers);
+  for (let unit = first(units, worker, workers); unit < last; unit++) {
+    const head = unit / blocks;
+    const begin = (unit % blocks) * BLOCK;
+    const rows = min(BLOCK, n - begin);
+    const lanes = (rows + 15) & ~15;
+    const k = headOf(at + 48, head, h);
+    const v = headOf(at + 64, head, h);
+    const o = headOf(at + 80, head, h) + <usize>begin * oRow;
+    const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(head / h) * <usize>load<u32>(at, 104) : 0;
+    const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zero;
+    if (rows < BLOCK) memory.fill(qt, 0, <usize>depth * QUERIES_ROW);
+    transpose(qt, QUERIES_ROW, headOf(at + 32, head, h) + <usize>begin * qRow, qRow, rows, d);
+
+    const until = min(slots, n - begin + left);
+    let t = max(0, left - (begin + rows - 1));
+    for (let groups = (until - t + GROUP - 1) / GROUP, fresh = true; groups > 0; groups--) {
+      const count = (until - t + groups - 1) / groups;
+      const origin = begin - left + t;
+      const reach = lanes + count - 1;
+      const whole = !hide(hidden, mask, origin, reach, n);
+      let from = k + <usize>origin * kRow;
+      let fromRow = kRow;
+      if (!whole) {
+        copyShown(shown, k, kRow, hidden, origin, reach, d);
+        from = shown;
+        fromRow = bytes(depth);
+      }
+      transpose(kt, KEYS_ROW, from, fromRow, reach, d);
+      const biases = hasBias ? bias + bytes(t) : zero;
+      scores(s, qt, kt, depth, lanes, count, scale, hidden, biases, hasBias ? 4 : 0);
+      absorb(s, count, lanes, fresh, top, total, keep);
+      if (groups == 1) conclude(lanes, top, total, keep, factor);
+      else if (fresh) for (let i = 0; i < BLOCK; i++) store<f32>(factor + bytes(i), 1);
+
+      from = v + <usize>origin * vRow;
+      fromRow = vRow;
+      if (!whole || width != m) {
+        copyShown(shown, v, vRow, hidden, origin, reach, m);
+        from = shown;
+        fromRow = bytes(width);
+      }
+      memory.fill(s + <usize>count * TILE_ROW, 0, TILE_ROW);
+      for (let i = 0; i < rows; i += 2) {
+        const to = o + <usize>i * oRow;
+        const second = i + 1 < rows ? to + oRow : 0;
+        const place = bytes(i);
+        pair(to, second, s + place, 4 - TILE_ROW, TILE_ROW, from + <usize>i * fromRow, fromRow, count + 1, m, fresh, keep + place, factor + place, spare);
+      }
+      t += count;
+      fresh = false;
+    }
+    if (logSumExp) memory.copy(logSumExp + bytes(head * n + begin), top, bytes(rows));
+  }
+}

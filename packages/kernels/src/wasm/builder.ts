@@ -1,0 +1,244 @@
+import type { DType, Program } from "@fmmformer/autodiff";
+import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import type { ChainFunction } from "./binary/names.ts";
+import { type Chain, chainSteps, fits, instruct, instructCopy, isNode, type Node, newChain } from "./chain.ts";
+import type { Buffer, Loop, Place, Step } from "./plan.ts";
+import { broadcast, bytesOf, filled, isContiguous, reshaped, transposed, type View, whole } from "./view.ts";
+
+/** A value while a program is lowered: it lies somewhere, or it is inside a chain, seen under a shape of its own. */
+export type Value = View | Lazy;
+
+interface Lazy {
+  readonly node: Node;
+  readonly shape: readonly number[];
+}
+
+/** What the rules of lowering work with. */
+export interface Builder {
+  /** Where a value lies, whatever its strides. */
+  view(x: Atom): View;
+  /** Where a value lies row-major; copied there if it must be. */
+  contiguous(x: Atom | View): View;
+  /** Address words of a view: its first element. */
+  address(x: View): Place;
+  /** Storage for a whole new value, row-major. */
+  create(like: { readonly shape: readonly number[]; readonly dtype: DType }): View;
+  buffer(bytes: number): Buffer;
+  define(variable: Var, value: Value): void;
+  emit(step: Step | Loop, writes: readonly View[]): void;
+  /** One elementwise op, as part of a chain where one can take it. */
+  elementwise(apply: ChainFunction, operands: readonly Atom[], out: Var): void;
+  /** Write a value to a place; part of a chain of its own. */
+  copy(from: View, to: View): void;
+  reduce(op: "sum" | "max", x: Atom, axes: readonly number[], out: Var): void;
+  transpose(x: Atom, axes: readonly number[], out: Var): void;
+  reshape(x: Atom, out: Var): void;
+  /** A cell in which a kernel says what is wrong with its input. */
+  error(describe: (row: number, rows: number) => Error): Place;
+  /** A bool as int32, where a kernel reads numbers; anything else as it is. */
+  widened(x: Atom): View;
+  /** Lower the equations of a program whose inputs are defined. */
+  lower(program: Program): void;
+  /** The steps of another program on values of this one: the body of a loop. */
+  nested(build: (builder: Builder) => void): readonly (Step | Loop)[];
+  /** How many loops are around */
+  readonly depth: number;
+  /** Equations that a step before theirs has done */
+  readonly done: Set<Equation>;
+}
+
+/** Everything that lowering collects besides steps. */
+export interface Findings {
+  readonly constants: Map<Dense, Buffer>;
+  readonly errors: { readonly place: Place; readonly describe: (row: number, rows: number) => Error }[];
+  /** Keeps bytes in the arena for as long as the plan lives, filled with a copy of these. */
+  keep(bytes: ArrayBufferView): Buffer;
+}
+
+export function createBuilder(
+  findings: Findings,
+  lower: (program: Program, builder: Builder) => void,
+  enclosing?: { readonly depth: number; readonly read: (variable: Var) => View },
+): Builder & { steps(): (Step | Loop)[] } {
+  const values = new Map<Var, Value>();
+  const steps: (Step | Loop | Chain)[] = [];
+  const writtenAt = new Map<Buffer, number>();
+  let recent: Chain[] = [];
+
+  const buffer = (bytes: number): Buffer => ({ bytes });
+  const create: Builder["create"] = ({ shape, dtype }) => whole(buffer(sizeOf(shape) * bytesOf[dtype]), shape, dtype);
+
+  const locate = (x: Atom): Value => {
+    if (!(x instanceof Dense)) {
+      const known = values.get(x);
+      if (known) return known;
+      if (!enclosing) throw new Error("wasm: a variable is used before it is made");
+      return enclosing.read(x);
+    }
+    if (x.fill !== undefined) return filled(x.fill, x.shape, x.dtype);
+    if (x.size === 1) return filled(x.data[0], x.shape, x.dtype);
+    let constant = findings.constants.get(x);
+    if (!constant) {
+      constant = findings.keep(x.data);
+      findings.constants.set(x, constant);
+    }
+    return whole(constant, x.shape, x.dtype);
+  };
+
+  /** Give a value storage, in the order of `axes` of its shape. */
+  const store = ({ node, shape }: Lazy, axes?: readonly number[]): View => {
+    if (!node.stored) {
+      node.stored = axes ? inOrder(shape, axes, node.dtype) : create({ shape: [sizeOf(shape)], dtype: node.dtype });
+      if (!fits(node.chain, [])) node.stored = create({ shape: [sizeOf(shape)], dtype: node.dtype });
+      writtenAt.set(node.stored.source as Buffer, node.chain.at);
+    }
+    return reshaped(node.stored, shape) ?? (reshaped(contiguous(node.stored), shape) as View);
+  };
+  const inOrder = (shape: readonly number[], axes: readonly number[], dtype: DType): View => {
+    const made = create({ shape: axes.map((axis) => shape[axis]), dtype });
+    return transposed(
+      made,
+      axes.map((_, axis) => axes.indexOf(axis)),
+    );
+  };
+  const viewOf = (x: Value): View => ("node" in x ? store(x) : x);
+  const readyAt = (x: View): number => (typeof x.source === "number" ? -1 : (writtenAt.get(x.source) ?? -1));
+
+  const open = (shape: readonly number[]): Chain => {
+    const chain = newChain(steps.length, shape);
+    steps.push(chain);
+    recent = [chain, ...recent.slice(0, 7)];
+    return chain;
+  };
+
+  /** The chain that can take an op on these operands, and the operands as it sees them. */
+  const place = (operands: readonly Value[], shape: readonly number[]): { chain: Chain; inputs: (Node | View)[] } => {
+    const size = sizeOf(shape);
+    const spread = operands.map((x): Value => {
+      if ("node" in x && sizeOf(x.shape) === size) return x;
+      const view = viewOf(x);
+      return broadcast(view, shape);
+    });
+    const sources = new Set(spread.flatMap((x) => ("node" in x ? [x.node.chain] : [])));
+    const shares = (chain: Chain): boolean =>
+      sources.has(chain) ||
+      [...chain.reads.values()].some(
+        (r) => typeof r.source !== "number" && spread.some((x) => !("node" in x) && x.source === r.source),
+      );
+    const candidates = [...sources, ...recent].sort((a, b) => b.at - a.at);
+    for (const chain of new Set(candidates)) {
+      if (chain.size !== size || !shares(chain)) continue;
+      const inputs = spread.map((x) => ("node" in x ? (x.node.chain === chain ? x.node : x) : x));
+      const ready = inputs.every((x) => isNodeOrLazyReady(x, chain));
+      if (!ready) continue;
+      const views = inputs.filter((x): x is View => !isNodeLike(x));
+      if (!fits(chain, views)) continue;
+      return { chain, inputs: inputs.map((x) => ("node" in x ? store(x) : x)) };
+    }
+    const inputs = spread.map(viewOf);
+    return { chain: open(shape), inputs };
+  };
+  const isNodeLike = (x: Node | Value): boolean => "node" in x || isNode(x as Node);
+  const isNodeOrLazyReady = (x: Node | Value, chain: Chain): boolean => {
+    if ("node" in x) return x.node.chain.at < chain.at;
+    return isNode(x as Node) || readyAt(x as View) < chain.at;
+  };
+
+  const define = (variable: Var, value: Value): void => {
+    values.set(variable, value);
+  };
+
+  const emit: Builder["emit"] = (step, writes) => {
+    for (const { source } of writes) if (typeof source !== "number") writtenAt.set(source, steps.length);
+    steps.push(step);
+  };
+
+  const copy: Builder["copy"] = (from, to) => {
+    if (sizeOf(to.shape) === 0) return;
+    const chain = newChain(steps.length, to.shape);
+    const node = instruct(chain, bytesOf[to.dtype] === 8 ? "copy_8" : "copy_4", [from], to.dtype);
+    node.stored = to;
+    writtenAt.set(to.source as Buffer, steps.length);
+    steps.push(chain);
+  };
+
+  const contiguous: Builder["contiguous"] = (x) => {
+    const view = "offset" in x ? x : viewOf(locate(x));
+    if (isContiguous(view)) return view;
+    const to = create(view);
+    copy(view, to);
+    return to;
+  };
+
+  const builder: Builder & { steps(): (Step | Loop)[] } = {
+    view: (x) => viewOf(locate(x)),
+    contiguous,
+    address: ({ source, offset, dtype }) => ({ buffer: source as Buffer, offset: offset * bytesOf[dtype] }),
+    create,
+    buffer,
+    define,
+    emit,
+    elementwise(apply, operands, out) {
+      const { chain, inputs } = place(operands.map(locate), out.shape);
+      define(out, { node: instruct(chain, apply, inputs, out.dtype), shape: out.shape });
+    },
+    copy,
+    reduce(op, x, axes, out) {
+      const value = locate(x);
+      if (sizeOf(x.shape) === 0) return define(out, filled(0, out.shape, out.dtype));
+      const to = create(out);
+      define(out, to);
+      const reduction = { axes, shape: x.shape };
+      let node: Node;
+      if ("node" in value && fits(value.node.chain, [], reduction)) node = value.node;
+      else {
+        const view = viewOf(value);
+        node = instructCopy(open(x.shape), view);
+      }
+      node.chain.reductions.push({ of: node, op, out: to, ...reduction });
+      writtenAt.set(to.source as Buffer, node.chain.at);
+    },
+    transpose(x, axes, out) {
+      const value = locate(x);
+      if ("node" in value) store(value, axes);
+      define(out, transposed(viewOf(value), axes));
+    },
+    reshape(x, out) {
+      const value = locate(x);
+      if ("node" in value) return define(out, { node: value.node, shape: out.shape });
+      define(out, reshaped(value, out.shape) ?? (reshaped(contiguous(value), out.shape) as View));
+    },
+    error(describe) {
+      const place = { buffer: findings.keep(new Int32Array(4)), offset: 0 };
+      findings.errors.push({ place, describe });
+      return place;
+    },
+    widened(x) {
+      const view = viewOf(locate(x));
+      if (x.dtype !== "bool") return view;
+      const to = create({ shape: x.shape, dtype: "int32" });
+      copy(view, to);
+      return to;
+    },
+    lower: (program) => lower(program, builder),
+    depth: enclosing?.depth ?? 0,
+    done: new Set(),
+    nested(build) {
+      const read = (variable: Var): View => viewOf(locate(variable));
+      const inner = createBuilder(findings, lower, { depth: builder.depth + 1, read });
+      build(inner);
+      return inner.steps();
+    },
+    steps: () =>
+      steps.flatMap((step): readonly (Step | Loop)[] =>
+        "instructions" in step ? chainSteps(step, labelOf(step), buffer) : [step],
+      ),
+  };
+  return builder;
+}
+
+/** The ops of a chain, for a profile: the first few of them. */
+function labelOf({ instructions, reductions }: Chain): string {
+  const names = [...instructions.map(({ apply }) => apply.replace(/_.*/, "")), ...reductions.map(({ op }) => op)];
+  return names.length > 6 ? `${names.slice(0, 6).join(" ")} …` : names.join(" ");
+}

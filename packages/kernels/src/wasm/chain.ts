@@ -1,0 +1,296 @@
+import type { DType } from "@fmmformer/autodiff";
+import { sizeOf } from "@fmmformer/autodiff/extend";
+import type { ChainFunction } from "./binary/names.ts";
+import { type Buffer, double, float, type Step, type Word } from "./plan.ts";
+import { bytesOf, joined, refine, type View, type Walk } from "./view.ts";
+
+// Elementwise ops over one space of elements become one step: assembly/chain.ts. What is here grows such a step op by op, and in the end
+// finds axes so fine that every operand walks them with constant strides.
+
+/** A value inside a chain. It has storage only when something outside asks for it. */
+export interface Node {
+  readonly chain: Chain;
+  readonly dtype: DType;
+  readonly number: number;
+  stored: View | null;
+}
+
+type Input = Node | View;
+
+interface Reduction {
+  readonly of: Node;
+  readonly op: "sum" | "max";
+  /** Of the space, as `shape` cuts it */
+  readonly axes: readonly number[];
+  readonly shape: readonly number[];
+  readonly out: View;
+}
+
+/** Ops that run together over the elements of one space. */
+export interface Chain {
+  /** Its place among the steps */
+  readonly at: number;
+  readonly size: number;
+  readonly instructions: { readonly apply: ChainFunction; readonly of: readonly Input[]; readonly to: Node }[];
+  readonly reads: Map<string, View>;
+  readonly reductions: Reduction[];
+  readonly nodes: Node[];
+}
+
+export function newChain(at: number, shape: readonly number[]): Chain {
+  return { at, size: sizeOf(shape), instructions: [], reads: new Map(), reductions: [], nodes: [] };
+}
+
+export function isNode(x: Node | View): x is Node {
+  return "chain" in x;
+}
+
+/** More axes than assembly/chain.ts has words for. */
+export const mostAxes = 8;
+const mostInstructions = 48;
+
+const identities = new WeakMap<Buffer, number>();
+let made = 0;
+
+function identity(buffer: Buffer): number {
+  const known = identities.get(buffer);
+  if (known !== undefined) return known;
+  identities.set(buffer, ++made);
+  return made;
+}
+
+function keyOf({ source, offset, shape, strides, dtype }: View): string {
+  return `${typeof source === "number" ? `=${Object.is(source, -0) ? "-0" : source}` : identity(source)} ${offset} ${shape} ${strides} ${dtype}`;
+}
+
+/** Whether these operands and this reduction can be part of a chain: axes fine enough for all exist. */
+export function fits(chain: Chain, views: readonly View[], reduced?: Pick<Reduction, "axes" | "shape">): boolean {
+  if (chain.instructions.length >= mostInstructions) return false;
+  const walks: Walk[] = [{ sizes: [chain.size], strides: null }];
+  for (const view of [...chain.reads.values(), ...views]) walks.push({ sizes: view.shape, strides: view.strides });
+  for (const node of chain.nodes)
+    if (node.stored) walks.push({ sizes: node.stored.shape, strides: node.stored.strides });
+  for (const { shape } of [...chain.reductions, ...(reduced ? [reduced] : [])])
+    walks.push({ sizes: shape, strides: null });
+  const cut = refine(walks);
+  if (!cut || cut.sizes.length > mostAxes) return false;
+  if (!reduced) return true;
+  const all = [...chain.reductions, reduced].map((r) => reducedAxes(cut.sizes, r).join());
+  return all.every((axes) => axes === all[0]);
+}
+
+/** Which axes of a refinement lie inside the reduced axes. */
+function reducedAxes(sizes: readonly number[], { axes, shape }: Pick<Reduction, "axes" | "shape">): boolean[] {
+  const found: boolean[] = [];
+  let at = sizes.length - 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    for (let left = shape[axis]; left > 1; at--) {
+      found[at] = axes.includes(axis);
+      left /= sizes[at];
+    }
+  }
+  return found;
+}
+
+/** Add an op, and give its value. Operands have the elements of the space, broadcast where they must. */
+export function instruct(chain: Chain, apply: ChainFunction, operands: readonly Input[], dtype: DType): Node {
+  const of = operands.map((x) => (isNode(x) ? x : read(chain, x)));
+  const to: Node = { chain, dtype, number: chain.nodes.length, stored: null };
+  chain.nodes.push(to);
+  chain.instructions.push({ apply, of, to });
+  return to;
+}
+
+function read(chain: Chain, view: View): View {
+  const key = keyOf(view);
+  const known = chain.reads.get(key);
+  if (known) return known;
+  chain.reads.set(key, view);
+  return view;
+}
+
+/** A view as a value of the chain that can be reduced. */
+export function instructCopy(chain: Chain, x: View): Node {
+  return instruct(chain, bytesOf[x.dtype] === 8 ? "copy_8" : "copy_4", [x], x.dtype);
+}
+
+const kinds: Readonly<Record<DType, number>> = { float32: 0, float64: 2, int32: 4, bool: 4 };
+
+/** How many elements a tile has: small enough for dozens in the first-level cache, large enough to hide the cost of a call. */
+const tile = 512;
+
+/** The steps of a chain: the chain itself, and what adds up partial results. `buffer` gives new storage. */
+export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) => Buffer): Step[] {
+  const stored = chain.nodes.filter((node) => node.stored);
+  if (stored.length === 0 && chain.reductions.length === 0) return [];
+  // ——— Axes for all, reduced ones where the kernel wants them ———
+  const reads = [...chain.reads.values()].filter((x) => typeof x.source !== "number");
+  const operands = [...reads, ...stored.map((node) => node.stored as View)];
+  const cut = refine([
+    { sizes: [chain.size], strides: null },
+    ...operands.map((x) => ({ sizes: x.shape, strides: x.strides })),
+    ...chain.reductions.map(({ shape }) => ({ sizes: shape, strides: null })),
+  ]);
+  if (!cut) throw new Error("wasm: operands of a chain do not fit together");
+  const walks = cut.strides.slice(1, 1 + operands.length) as (readonly number[])[];
+  const reduced =
+    chain.reductions.length > 0 ? reducedAxes(cut.sizes, chain.reductions[0]) : cut.sizes.map(() => false);
+  const axes = cut.sizes.map((_, axis) => axis);
+  const lastKept = axes.findLastIndex((axis) => reduced[axis]) + 1; // from here on the axes are kept: columns
+  const inRow = reduced[axes.length - 1] ?? false;
+  const order = inRow
+    ? [...axes.filter((axis) => !reduced[axis]), ...axes.filter((axis) => reduced[axis])]
+    : [
+        ...axes.filter((axis) => axis < lastKept && !reduced[axis]),
+        ...axes.filter((axis) => reduced[axis]),
+        ...axes.filter((axis) => axis >= lastKept),
+      ];
+  const product = (list: readonly number[]): number => list.reduce((n, axis) => n * cut.sizes[axis], 1);
+  const rowsReduced = product(axes.filter((axis) => reduced[axis]));
+  const columns = inRow || chain.reductions.length === 0 ? 1 : product(axes.filter((axis) => axis >= lastKept));
+
+  // ——— Tiles and units ———
+  const mode = chain.reductions.length === 0 ? "map" : !inRow ? "columns" : rowsReduced <= tile ? "rows" : "total";
+  let [outer, rows, inner, block, chunk, tileRows, tileColumns] = [1, 1, chain.size, 4 * tile, 1, 1, tile];
+  if (mode === "rows") {
+    tileColumns = Math.floor(tile / rowsReduced) * rowsReduced;
+    block = 4 * tileColumns;
+  } else if (mode === "columns") {
+    [outer, rows, inner] = [chain.size / rowsReduced / columns, rowsReduced, columns];
+    block = tileColumns = Math.min(columns, tile);
+    tileRows = columns <= tile ? Math.min(Math.floor(tile / columns), rows) : 1;
+    chunk = Math.min(512, Math.max(1, Math.floor((32 * tile) / block)));
+    chunk = Math.max(tileRows, Math.floor(chunk / tileRows) * tileRows);
+  } else if (mode === "total") {
+    [outer, inner, block] = [chain.size / rowsReduced, rowsReduced, 16 * tile];
+  }
+
+  const { sizes, strides } = joined(
+    order.map((axis) => cut.sizes[axis]),
+    walks.map((walk) => order.map((axis) => walk[axis])),
+  );
+  if (sizes.length > mostAxes)
+    throw new RangeError(`wasm: expected ops on at most ${mostAxes} axes that do not join, got ${sizes.length}`);
+
+  // ——— Registers ———
+  const registers = new Map<object, number>();
+  const free: number[] = [];
+  let count = 0;
+  const take = (): number => free.pop() ?? count++;
+  const constants = [...chain.reads.values()].filter((x) => typeof x.source === "number");
+  for (const x of [...constants, ...reads]) registers.set(x, count++);
+  for (const node of stored) registers.set(node, count++);
+  const lastUse = new Map<Node, number>();
+  chain.instructions.forEach(({ of }, at) => {
+    for (const x of of) if (isNode(x)) lastUse.set(x, at);
+  });
+  const kept = new Set<Node>(chain.reductions.map(({ of }) => of));
+  const code: Word[] = [];
+  chain.instructions.forEach(({ apply, of, to }, at) => {
+    if (!lastUse.has(to) && !kept.has(to) && !to.stored) return;
+    if (!registers.has(to)) registers.set(to, take());
+    const [a, b = a, c = a] = of.map((x) => registers.get(x) as number);
+    code.push(apply, registers.get(to) as number, a, b, c);
+    for (const x of new Set(of)) {
+      if (isNode(x) && lastUse.get(x) === at && !x.stored && !kept.has(x)) free.push(registers.get(x) as number);
+    }
+  });
+
+  // ——— Words ———
+  const widest = Math.max(
+    4,
+    ...operands.map((x) => bytesOf[x.dtype]),
+    ...chain.nodes.map((x) => bytesOf[x.dtype]),
+    ...constants.map((x) => bytesOf[x.dtype]),
+  );
+  const tileBytes = tile * widest + 64;
+  const contiguous = (walk: readonly number[]): boolean => {
+    let expected = 1;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      if (walk[axis] !== expected) return false;
+      expected *= sizes[axis];
+    }
+    return true;
+  };
+  const pad = <T>(list: readonly T[], zero: T): T[] => [...list, ...new Array<T>(mostAxes - list.length).fill(zero)];
+  const operand = (register: number, view: View, walk: readonly number[], direct: number): Word[] => {
+    const bytes = bytesOf[view.dtype];
+    const address = { buffer: view.source as Buffer, offset: view.offset * bytes };
+    return [
+      register,
+      address,
+      bytes,
+      contiguous(walk) && bytes > 1 ? direct : 1,
+      ...pad(
+        walk.map((s) => s * bytes),
+        0,
+      ),
+    ];
+  };
+  const exact = mode === "map" || (inner % 4 === 0 && tileColumns % 4 === 0);
+  const partial = mode === "columns" ? Math.ceil(rows / chunk) : mode === "total" ? Math.ceil(inner / block) : 1;
+  const combines: Step[] = [];
+  const reductions = chain.reductions.flatMap(({ of, op, out }): Word[] => {
+    const what = kinds[of.dtype] + (op === "max" ? 1 : 0);
+    const results = outer * (mode === "columns" ? inner : 1);
+    const target = { buffer: out.source as Buffer, offset: out.offset * bytesOf[out.dtype] };
+    const to = partial === 1 ? target : { buffer: buffer(results * partial * bytesOf[of.dtype]), offset: 0 };
+    if (partial > 1) {
+      const words = [to, target, outer, partial, mode === "columns" ? inner : 1, what];
+      combines.push({ kernel: "combine", words, label: `${label} (parts)` });
+    }
+    return [registers.get(of) as number, mode === "rows" ? 0 : mode === "columns" ? 1 : 2, to, what, rowsReduced];
+  });
+  const words: Word[] = [
+    outer,
+    rows,
+    inner,
+    block,
+    chunk,
+    tileRows,
+    tileColumns,
+    count,
+    tileBytes,
+    sizes.length,
+    ...pad(sizes, 1),
+    constants.length,
+    reads.length,
+    code.length / 5,
+    stored.length,
+    chain.reductions.length,
+    ...constants.flatMap((x) => [registers.get(x) as number, bytesOf[x.dtype] === 8 ? 8 : 4, ...constantWords(x)]),
+    ...reads.flatMap((x, i) => operand(registers.get(x) as number, x, strides[i], 0)),
+    ...code,
+    ...stored.flatMap((node, i) =>
+      operand(
+        registers.get(node) as number,
+        node.stored as View,
+        strides[reads.length + i],
+        exact && fillsBuffer(node.stored as View) ? 2 : 0,
+      ),
+    ),
+    ...reductions,
+  ];
+  const scratch = Math.ceil((count * 4) / 64) * 64 + (count + chain.reductions.length) * tileBytes + 64;
+  return [
+    {
+      kernel: "chain",
+      words,
+      label,
+      scratch,
+      flop: chain.size * (chain.instructions.length + chain.reductions.length),
+    },
+    ...combines,
+  ];
+}
+
+/** Whether nothing of others lies in the same buffer: what the kernel writes beyond the end of the last tile then harms nobody. */
+function fillsBuffer({ source, offset, shape, dtype }: View): boolean {
+  return offset === 0 && (source as Buffer).bytes === sizeOf(shape) * bytesOf[dtype];
+}
+
+function constantWords({ source, dtype }: View): readonly [number, number] {
+  const value = source as number;
+  if (dtype === "float64") return double(value);
+  return [dtype === "float32" ? float(value) : value | 0, 0];
+}

@@ -1,0 +1,36 @@
+import type { Program } from "@fmmformer/autodiff";
+import { type CallParams, callPrimitive, type Equation, inlineCalls, type Var } from "@fmmformer/autodiff/extend";
+import type { Builder } from "./builder.ts";
+import { type FusedOp, fusedOps } from "./fused.ts";
+import { rules } from "./rules.ts";
+import { usesOf } from "./uses.ts";
+
+/** Turn the equations of a program whose inputs are defined into steps. Calls that the engine has no kernels for are written out first. */
+export function lower(program: Program, builder: Builder): void {
+  const uses = usesOf(program);
+  for (const equation of program.equations) {
+    if (builder.done.has(equation)) continue;
+    const op = fusedOpOf(equation);
+    if (equation.outs.every(isEmpty)) for (const y of equation.outs) builder.define(y, builder.create(y));
+    else if (op) op.lower(builder, equation as Call);
+    else rules[equation.prim.name](builder, equation, uses);
+  }
+}
+
+function isEmpty({ shape }: Var): boolean {
+  return shape.includes(0);
+}
+
+/** The same program without calls that have no kernels. */
+export function inlined(program: Program): Program {
+  return inlineCalls(program, (call) => fusedOpOf(call) !== null);
+}
+
+type Call = Equation & { readonly params: CallParams };
+
+function fusedOpOf(equation: Equation): FusedOp | null {
+  if (equation.prim !== (callPrimitive as Equation["prim"])) return null;
+  const call = equation as Call;
+  const op = fusedOps[call.params.callee.name];
+  return op?.takes(call) ? op : null;
+}
