@@ -1,7 +1,10 @@
 // Compiles assembly/ into src/wasm/binary: one module with shared memory and threads, one without, as text that any bundler takes, and the
-// names of its functions as types. npm runs it after an install (prepare).
+// names of its functions as types. npm runs it after an install (prepare); where scripts of installs are off, the project's own commands
+// do. Nothing happens when the sources are those of last time.
+
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +13,15 @@ import { fileURLToPath } from "node:url";
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const target = join(folder, "src/wasm/binary");
 const compiler = join(createRequire(import.meta.url).resolve("assemblyscript/package.json"), "../bin/asc.js");
+
+const hash = createHash("sha256").update(readFileSync(fileURLToPath(import.meta.url)));
+for (const file of readdirSync(join(folder, "assembly"), { recursive: true, encoding: "utf8" }).sort()) {
+  if (file.endsWith(".ts")) hash.update(file).update(readFileSync(join(folder, "assembly", file)));
+}
+const stamp = `// of ${hash.digest("hex").slice(0, 16)}\n`;
+const names = join(target, "names.ts");
+if (existsSync(names) && readFileSync(names, "utf8").startsWith(stamp)) process.exit(0);
+
 const temporary = mkdtempSync(join(tmpdir(), "fmmformer-"));
 
 /** Constants lie below; the arena begins behind them. */
@@ -45,7 +57,7 @@ const elementwise = [...source.matchAll(/^export function (\w+)/gm)].map(([, nam
 const kernels = functions.filter((name) => !elementwise.includes(name) && !["run", "start", "serve"].includes(name));
 const union = (names: readonly string[]): string => names.map((name) => `\n  | "${name}"`).join("");
 writeFileSync(
-  join(target, "names.ts"),
-  `/** What a step of a plan can be. */\nexport type KernelName =${union(kernels)};\n\n` +
+  names,
+  `${stamp}/** What a step of a plan can be. */\nexport type KernelName =${union(kernels)};\n\n` +
     `/** What an instruction of a chain can be. */\nexport type ChainFunction =${union(elementwise)};\n`,
 );

@@ -97,7 +97,8 @@ const dd: Tensor = grad((t: Tensor) => sum(grad((u: Tensor) => sum(mul(u, u)))(t
 
 // Transformations keep signatures and nest.
 const nested = jit(vmap(grad(checkpoint(loss)), { in: [null, 0, null] }));
-same<typeof nested, (p: Params, x: Tensor, rate: number) => Cotangent<Params>>();
+same<Parameters<typeof nested>, [p: Params, x: Tensor, rate: number]>();
+same<ReturnType<typeof nested>, Cotangent<Params>>();
 const compiled = jit(loss, { engine });
 same<ReturnType<typeof compiled>, Tensor>();
 const later = jit(loss, { engine: asyncEngine });

@@ -9,7 +9,15 @@ export { debugNaNs } from "./debug-nans.ts";
 export type { Data, DType } from "./dtype.ts";
 export { isFloat } from "./dtype.ts";
 // programs, trees, random numbers
-export { type AsyncEngine, type Engine, plain } from "./engine.ts";
+export {
+  type AsyncEngine,
+  type CompileOptions,
+  type Engine,
+  type Executable,
+  plain,
+  type Stats,
+  type StepKind,
+} from "./engine.ts";
 export {
   AbstractValueError,
   DTypeError,
@@ -21,7 +29,7 @@ export {
   showShape,
 } from "./errors.ts";
 export { hessian, type Jacobian, jacobian, jvp, linearize } from "./forward.ts";
-export { jit, trace } from "./jit.ts";
+export { type Jitted, jit, trace } from "./jit.ts";
 // elementwise
 export { elu, gelu, relu, silu } from "./ops/activations.ts";
 export { allClose, ceil, clip, isfinite, isnan, reciprocal, round, rsqrt, square, tan } from "./ops/arithmetic.ts";

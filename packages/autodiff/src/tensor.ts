@@ -68,7 +68,10 @@ Object.defineProperties(Tensor.prototype, {
 /** A number, or a tensor: what most ops take. A number takes the dtype of the tensor that it meets. */
 export type Scalar = Tensor | number;
 
-/** A tensor that has its numbers. One that was filled with a single number stores that number until it is read. */
+/**
+ * A tensor that has its numbers. One that was filled with a single number stores that number until it is read; one that an engine keeps
+ * in its own memory is copied from there when it is read.
+ */
 export class Dense extends Tensor {
   readonly shape: readonly number[];
   readonly dtype: DType;
@@ -76,13 +79,15 @@ export class Dense extends Tensor {
   /** The number that fills the whole tensor, where that is known. */
   readonly fill: number | undefined;
   #data: Data | undefined;
+  readonly #fetch: (() => Data) | undefined;
 
-  constructor({ shape, dtype, weak }: Aval, content: Data | number) {
+  constructor({ shape, dtype, weak }: Aval, content: Data | number | (() => Data)) {
     super();
     this.shape = shape;
     this.dtype = dtype;
     this.weak = weak;
     if (typeof content === "number") this.fill = content;
+    else if (typeof content === "function") this.#fetch = content;
     else this.#data = content;
   }
 
@@ -92,7 +97,7 @@ export class Dense extends Tensor {
   }
 
   get data(): Data {
-    this.#data ??= allocate(this.dtype, this.size).fill(this.fill as number);
+    this.#data ??= this.#fetch ? this.#fetch() : allocate(this.dtype, this.size).fill(this.fill as number);
     return this.#data;
   }
 }

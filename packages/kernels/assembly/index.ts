@@ -14,6 +14,8 @@ export * from "./band";
 export { causalPrefix, causalProduct, causalSums } from "./causal-product";
 export { causalProduct_float64 } from "./causal-product-64";
 export { matmul, matmulPack, matmulVector, matmul_float64, matmul_int32 } from "./matmul";
+export { nearField } from "./near-field";
+export { nearFieldBias, nearFieldPullback } from "./near-field-pullback";
 export { layerNorm, layerNormPullback, layerNormPullbackSum } from "./layer-norm";
 export { softmaxCrossEntropy, softmaxCrossEntropyPullback } from "./cross-entropy";
 export { adamUpdate } from "./adam-update";

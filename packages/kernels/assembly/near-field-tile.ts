@@ -1,4 +1,4 @@
-import { bytes, copyRows, padded } from "./low-rank-tile";
+import { bytes, copyRows, padded, transpose } from "./low-rank-tile";
 import { ONE, splat } from "./math/splat";
 
 // A tile is a block of queries by a group of diagonals: row t holds the scores of queries i with keys origin + i + t, so that maxima, sums
@@ -31,20 +31,15 @@ export const TILE_ROW: usize = 4 * (BLOCK + 16);
 @inline
 export const TILE: usize = TILE_ROW * (GROUP + 2);
 
-/** Bytes between rows of transposed queries. */
-// @ts-ignore: decorator
-@inline
-export const QUERIES_ROW: usize = 4 * BLOCK;
-
 /** Bytes between rows of transposed keys. */
 // @ts-ignore: decorator
 @inline
-export const KEYS_ROW: usize = 4 * (REACH + 16);
+export const KEYS_ROW: usize = 4 * (REACH + 48);
 
 /** Diagonals whose sums fit the registers at a time. */
 // @ts-ignore: decorator
 @inline
-const DIAGONALS: i32 = 11;
+const DIAGONALS: i32 = 7;
 
 /** Write −∞ for the keys from `origin` on that are outside the sequence or masked, 0 for the others; returns whether there are any such. */
 export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): bool {
@@ -77,6 +72,28 @@ export function copyShown(to: usize, from: usize, fromRow: usize, hidden: usize,
   }
 }
 
+/** The columns of rows as vectors of 4 rows: number 4 i + r of column c is at to + 16 (i · width + c) + 4 r, 0 behind the last row. */
+export function turnByFours(to: usize, from: usize, fromRow: usize, rows: i32, width: i32): void {
+  for (; rows > 0; rows -= 4) {
+    transpose(to, 16, from, fromRow, min(rows, 4), width);
+    from += 4 * fromRow;
+    to += <usize>width * 16;
+  }
+}
+
+/**
+ * Read the cache lines of rows: where heads lie apart within a row the processor does not foresee them, and misses that come one by one cost
+ * more than together. What is read goes to `to`, lest it be dropped.
+ */
+export function touch(to: usize, from: usize, fromRow: usize, begin: i32, end: i32, width: i32): void {
+  let bits = 0;
+  for (let i = begin; i < end; i++) {
+    const at = from + <usize>i * fromRow;
+    for (let x: usize = 0; x < bytes(width); x += 64) bits |= load<i32>(at + x);
+  }
+  store<i32>(to, bits);
+}
+
 // @ts-ignore: decorator
 @inline
 function mulAdd(sum: v128, x: v128, y: v128): v128 {
@@ -85,9 +102,11 @@ function mulAdd(sum: v128, x: v128, y: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function storeScore(s: usize, sum: v128, scale: v128, hidden: usize, bias: usize): void {
-  v128.store(s, f32x4.add(f32x4.mul(sum, scale), f32x4.add(v128.load(hidden), v128.load32_splat(bias))));
+function storeScore(s: usize, sum: v128, scale: usize, hidden: usize, bias: usize): void {
+  v128.store(s, f32x4.add(f32x4.mul(sum, splat(scale)), f32x4.add(v128.load(hidden), v128.load32_splat(bias))));
 }
+
+const ZEROS = memory.data(16 * DIAGONALS, 16);
 
 // One feature of 4 queries and `count` diagonals.
 // @ts-ignore: decorator
@@ -98,29 +117,25 @@ function diagonals(
   kt: usize,
   depth: i32,
   lanes: i32,
-  scale: v128,
+  scale: usize,
   hidden: usize,
   bias: usize,
   biasStep: usize,
   count: i32,
 ): void {
+  const step = <usize>depth * 16;
   for (const stop = s + bytes(lanes); s < stop; s += 16) {
-    let s0 = f32x4.splat(0);
-    let s1 = s0;
-    let s2 = s0;
-    let s3 = s0;
-    let s4 = s0;
-    let s5 = s0;
-    let s6 = s0;
-    let s7 = s0;
-    let s8 = s0;
-    let s9 = s0;
-    let s10 = s0;
+    let s0 = v128.load(ZEROS, 0);
+    let s1 = v128.load(ZEROS, 16);
+    let s2 = v128.load(ZEROS, 32);
+    let s3 = v128.load(ZEROS, 48);
+    let s4 = v128.load(ZEROS, 64);
+    let s5 = v128.load(ZEROS, 80);
+    let s6 = v128.load(ZEROS, 96);
     let q = qt;
     let k = kt;
-    // Two features in one body are twice as fast as one: V8 then mixes loads and arithmetic.
-    for (const end = qt + <usize>depth * QUERIES_ROW; q != end; q += 2 * QUERIES_ROW, k += 2 * KEYS_ROW) {
-      let x = v128.load(q);
+    for (const end = qt + step; q != end; q += 16, k += KEYS_ROW) {
+      const x = v128.load(q);
       s0 = mulAdd(s0, x, v128.load(k));
       if (count > 1) s1 = mulAdd(s1, x, v128.load(k, 4));
       if (count > 2) s2 = mulAdd(s2, x, v128.load(k, 8));
@@ -128,22 +143,6 @@ function diagonals(
       if (count > 4) s4 = mulAdd(s4, x, v128.load(k, 16));
       if (count > 5) s5 = mulAdd(s5, x, v128.load(k, 20));
       if (count > 6) s6 = mulAdd(s6, x, v128.load(k, 24));
-      if (count > 7) s7 = mulAdd(s7, x, v128.load(k, 28));
-      if (count > 8) s8 = mulAdd(s8, x, v128.load(k, 32));
-      if (count > 9) s9 = mulAdd(s9, x, v128.load(k, 36));
-      if (count > 10) s10 = mulAdd(s10, x, v128.load(k, 40));
-      x = v128.load(q, QUERIES_ROW);
-      s0 = mulAdd(s0, x, v128.load(k, KEYS_ROW));
-      if (count > 1) s1 = mulAdd(s1, x, v128.load(k, KEYS_ROW + 4));
-      if (count > 2) s2 = mulAdd(s2, x, v128.load(k, KEYS_ROW + 8));
-      if (count > 3) s3 = mulAdd(s3, x, v128.load(k, KEYS_ROW + 12));
-      if (count > 4) s4 = mulAdd(s4, x, v128.load(k, KEYS_ROW + 16));
-      if (count > 5) s5 = mulAdd(s5, x, v128.load(k, KEYS_ROW + 20));
-      if (count > 6) s6 = mulAdd(s6, x, v128.load(k, KEYS_ROW + 24));
-      if (count > 7) s7 = mulAdd(s7, x, v128.load(k, KEYS_ROW + 28));
-      if (count > 8) s8 = mulAdd(s8, x, v128.load(k, KEYS_ROW + 32));
-      if (count > 9) s9 = mulAdd(s9, x, v128.load(k, KEYS_ROW + 36));
-      if (count > 10) s10 = mulAdd(s10, x, v128.load(k, KEYS_ROW + 40));
     }
     storeScore(s, s0, scale, hidden, bias);
     if (count > 1) storeScore(s + TILE_ROW, s1, scale, hidden + 4, bias + biasStep);
@@ -152,18 +151,14 @@ function diagonals(
     if (count > 4) storeScore(s + 4 * TILE_ROW, s4, scale, hidden + 16, bias + 4 * biasStep);
     if (count > 5) storeScore(s + 5 * TILE_ROW, s5, scale, hidden + 20, bias + 5 * biasStep);
     if (count > 6) storeScore(s + 6 * TILE_ROW, s6, scale, hidden + 24, bias + 6 * biasStep);
-    if (count > 7) storeScore(s + 7 * TILE_ROW, s7, scale, hidden + 28, bias + 7 * biasStep);
-    if (count > 8) storeScore(s + 8 * TILE_ROW, s8, scale, hidden + 32, bias + 8 * biasStep);
-    if (count > 9) storeScore(s + 9 * TILE_ROW, s9, scale, hidden + 36, bias + 9 * biasStep);
-    if (count > 10) storeScore(s + 10 * TILE_ROW, s10, scale, hidden + 40, bias + 10 * biasStep);
-    qt += 16;
+    qt += step;
     kt += 16;
     hidden += 16;
   }
 }
 
 /**
- * A tile of scores, scale · q_i·k_j + hidden_j + bias_t, of transposed queries and keys; `depth` is even, `lanes` a multiple of 4. The
+ * A tile of scores, scale · q_i·k_j + hidden_j + bias_t, of transposed queries and keys; `lanes` is a multiple of 4. The
  * diagonals are taken in portions of almost the same size.
  */
 export function scores(
@@ -173,12 +168,11 @@ export function scores(
   depth: i32,
   lanes: i32,
   count: i32,
-  scale: f32,
+  scale: usize,
   hidden: usize,
   bias: usize,
   biasStep: usize,
 ): void {
-  const by = f32x4.splat(scale);
   const portions = (count + DIAGONALS - 1) / DIAGONALS;
   for (let p = 0, t = 0; p < portions; p++) {
     const next = ((p + 1) * count) / portions;
@@ -187,17 +181,13 @@ export function scores(
     const hides = hidden + bytes(t);
     const adds = bias + <usize>t * biasStep;
     switch (next - t) {
-      case 11: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 11); break;
-      case 10: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 10); break;
-      case 9: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 9); break;
-      case 8: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 8); break;
-      case 7: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 7); break;
-      case 6: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 6); break;
-      case 5: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 5); break;
-      case 4: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 4); break;
-      case 3: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 3); break;
-      case 2: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 2); break;
-      default: diagonals(to, qt, keys, depth, lanes, by, hides, adds, biasStep, 1);
+      case 7: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 7); break;
+      case 6: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 6); break;
+      case 5: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 5); break;
+      case 4: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 4); break;
+      case 3: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 3); break;
+      case 2: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 2); break;
+      default: diagonals(to, qt, keys, depth, lanes, scale, hides, adds, biasStep, 1);
     }
     t = next;
   }

@@ -1,7 +1,21 @@
 import { headOf } from "./low-rank-field";
 import { bytes, padded, transpose } from "./low-rank-tile";
 import { log } from "./math/log";
-import { BLOCK, copyShown, exponentials, GROUP, hide, KEYS_ROW, pair, QUERIES_ROW, REACH, scores, TILE, TILE_ROW } from "./near-field-tile";
+import {
+  BLOCK,
+  copyShown,
+  exponentials,
+  GROUP,
+  hide,
+  KEYS_ROW,
+  pair,
+  REACH,
+  scores,
+  TILE,
+  TILE_ROW,
+  touch,
+  turnByFours,
+} from "./near-field-tile";
 import { first } from "./share";
 
 /**
@@ -82,7 +96,7 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
  *   24 L (b, h, n), contiguous, or 0 ·
  *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
  *   27 bias (h, left + right + 1), contiguous, or 0
- * scratch: 4 (64 D + 272 max(D, M) + 2 M + 5696) bytes, D and M being d and m rounded up to 4
+ * scratch: 4 (208 (d + 1) + 128 max(D, M) + 2 M + 5700) bytes, D and M being d and m rounded up to 4
  */
 export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const h = load<i32>(at, 4);
@@ -90,8 +104,8 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const d = load<i32>(at, 12);
   const m = load<i32>(at, 16);
   const left = load<i32>(at, 20);
-  const slots = left + load<i32>(at, 24) + 1;
-  const scale = load<f32>(at, 28);
+  const right = load<i32>(at, 24);
+  const slots = left + right + 1;
   const qRow = <usize>load<u32>(at, 44);
   const kRow = <usize>load<u32>(at, 60);
   const vRow = <usize>load<u32>(at, 76);
@@ -99,25 +113,26 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const logSumExp = <usize>load<u32>(at, 96);
   const hasBias = load<u32>(at, 108) != 0;
 
-  const depth = padded(d);
+  const features = padded(d);
   const width = padded(m);
-  const widest = max(depth, width);
   const tile = scratch;
   const s = tile + TILE_ROW;
   const qt = tile + TILE;
-  const kt = qt + <usize>depth * QUERIES_ROW;
-  const shown = kt + <usize>widest * KEYS_ROW;
-  const spare = shown + bytes(REACH * widest);
+  const kt = qt + bytes(BLOCK * d);
+  const shown = kt + <usize>d * KEYS_ROW;
+  const spare = shown + bytes(REACH * max(features, width));
   const hidden = spare + bytes(2 * width);
   const top = hidden + bytes(REACH);
   const total = top + bytes(BLOCK);
   const keep = total + bytes(BLOCK);
   const factor = keep + bytes(BLOCK);
-  const zero = factor + bytes(BLOCK);
-  memory.fill(zero, 0, 16);
+  const by = factor + bytes(BLOCK);
+  const zero = by + 4;
+  store<f32>(by, load<f32>(at, 28));
+  store<f32>(zero, 0);
   memory.fill(tile, 0, TILE_ROW);
-  memory.fill(qt, 0, <usize>depth * (QUERIES_ROW + KEYS_ROW));
 
+  const apart = qRow > bytes(d) && slots <= GROUP;
   const blocks = (n + BLOCK - 1) / BLOCK;
   const units = load<i32>(at) * h * blocks;
   const last = first(units, worker + 1, workers);
@@ -126,13 +141,21 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
     const begin = (unit % blocks) * BLOCK;
     const rows = min(BLOCK, n - begin);
     const lanes = (rows + 15) & ~15;
+    const q = headOf(at + 32, head, h);
     const k = headOf(at + 48, head, h);
     const v = headOf(at + 64, head, h);
     const o = headOf(at + 80, head, h) + <usize>begin * oRow;
     const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(head / h) * <usize>load<u32>(at, 104) : 0;
     const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zero;
-    if (rows < BLOCK) memory.fill(qt, 0, <usize>depth * QUERIES_ROW);
-    transpose(qt, QUERIES_ROW, headOf(at + 32, head, h) + <usize>begin * qRow, qRow, rows, d);
+    if (apart) {
+      const firstKey = max(0, begin - left);
+      const endKey = min(n, begin + rows + right);
+      touch(spare, q, qRow, begin, begin + rows, d);
+      touch(spare, k, kRow, firstKey, endKey, d);
+      touch(spare, v, vRow, firstKey, endKey, m);
+    }
+    if (rows < lanes) memory.fill(qt, 0, bytes(BLOCK * d));
+    turnByFours(qt, q + <usize>begin * qRow, qRow, rows, d);
 
     const until = min(slots, n - begin + left);
     let t = max(0, left - (begin + rows - 1));
@@ -146,11 +169,11 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
       if (!whole) {
         copyShown(shown, k, kRow, hidden, origin, reach, d);
         from = shown;
-        fromRow = bytes(depth);
+        fromRow = bytes(features);
       }
       transpose(kt, KEYS_ROW, from, fromRow, reach, d);
       const biases = hasBias ? bias + bytes(t) : zero;
-      scores(s, qt, kt, depth, lanes, count, scale, hidden, biases, hasBias ? 4 : 0);
+      scores(s, qt, kt, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
       absorb(s, count, lanes, fresh, top, total, keep);
       if (groups == 1) conclude(lanes, top, total, keep, factor);
       else if (fresh) for (let i = 0; i < BLOCK; i++) store<f32>(factor + bytes(i), 1);

@@ -1,19 +1,26 @@
 import {
   add,
+  type CustomVjp,
+  customVjp,
   expandDims,
   iota,
   lessEqual,
   matmul,
   mul,
+  reshape,
   ShapeError,
   showShape,
+  squeeze,
+  sub,
+  sum,
   swapAxes,
   type Tensor,
   where,
 } from "@fmmformer/autodiff";
+import { sumTo } from "@fmmformer/autodiff/extend";
 import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
 import { checkTokens } from "./check-tokens.ts";
-import { maskedSoftmax } from "./masked-softmax.ts";
+import { maskedSoftmax, weightsOf } from "./masked-softmax.ts";
 import { promoteFloats } from "./promote-floats.ts";
 import { shown } from "./shown.ts";
 
@@ -55,17 +62,89 @@ export function fullAttention(q: Tensor, k: Tensor, v: Tensor, options: FullAtte
     );
   }
   const [x, y, z, b] = promoteFloats([q, k, v, bias]);
-  const dots = mul(matmul(x, swapAxes(shown(y, mask), -1, -2)), options.scale ?? 1 / Math.sqrt(d)); // (…b, h, n, n)
-  const biased = b ? add(dots, b) : dots;
+  const stretched = b && reshape(b, [...new Array<number>(Math.max(0, 3 - b.shape.length)).fill(1), ...b.shape]);
+  const rule: Rule = { causal, scale: options.scale ?? 1 / Math.sqrt(d) };
+  if (!dropout) return fullAttentionOp(x, y, z, mask, stretched, null, rule);
+  const rate = checkRate("fullAttention", dropout.rate);
+  return fullAttentionWithDropout(x, y, z, mask, stretched, dropout.key, { ...rule, rate });
+}
+
+/** The static parameters of the op. */
+interface Rule {
+  readonly causal: boolean;
+  readonly scale: number;
+  /** Of dropout; absent without. */
+  readonly rate?: number;
+}
+
+type Maybe = Tensor | null;
+
+/** Logits (…b, h, n, n), −∞ where a key does not count; k is 0 where masked. */
+function logitsOf(q: Tensor, k: Tensor, mask: Maybe, bias: Maybe, { causal, scale }: Rule): Tensor {
+  const n = q.shape[q.shape.length - 2];
+  const dots = mul(matmul(q, transposed(k)), scale);
   const past = causal ? lessEqual(iota(n), expandDims(iota(n), -1)) : null; // (n, n)
-  const logits = [past, mask && expandDims(expandDims(mask, -2), -2)].reduce<Tensor>(
+  return [past, mask && expandDims(expandDims(mask, -2), -2)].reduce<Tensor>(
     (t, kept) => (kept ? where(kept, t, -Infinity) : t),
-    biased,
+    bias ? add(dots, bias) : dots,
   );
-  const drop = dropout
-    ? dropping(dropout.key, checkRate("fullAttention", dropout.rate), full)
-    : (weights: Tensor): Tensor => weights;
-  return matmul(drop(maskedSoftmax(logits).weights), shown(z, mask));
+}
+
+// With g the cotangent of o, z the dropout (1 without), D_i = g_i·o_i and p computed again from L:
+//
+//     ds_ij = p_ij (z_ij g_i·v_j − D_i),   dq_i = s Σ_j ds_ij k_j,   dk_j = s Σ_i ds_ij q_i,   dv_j = Σ_i p_ij z_ij g_i,   db_ij = ds_ij
+
+const op: CustomVjp<
+  [q: Tensor, k: Tensor, v: Tensor, mask: Maybe, bias: Maybe, key: Maybe, rule: Rule],
+  Tensor,
+  Residuals
+> = {
+  name: "fullAttention",
+  forward(q, k, v, mask, bias, key, rule) {
+    const t = logitsOf(q, shown(k, mask), mask, bias, rule);
+    const { weights, logSumExp } = maskedSoftmax(t);
+    const o = matmul(dropping(key, rule.rate ?? 0, t.shape)(weights), shown(v, mask)); // (…b, h, n, m)
+    return [o, { q, k, v, mask, bias, key, rule, o, logSumExp: squeeze(logSumExp, -1) }];
+  },
+  pullback({ q, k, v, mask, bias, key, rule, o, logSumExp }, g, needs) {
+    const [keys, values] = [shown(k, mask), shown(v, mask)];
+    const t = logitsOf(q, keys, mask, bias, rule);
+    const p = weightsOf(t, expandDims(logSumExp, -1));
+    const z = dropping(key, rule.rate ?? 0, t.shape);
+    const d = sum(mul(g, o), { axis: -1, keepDims: true }); // (…b, h, n, 1)
+    const ds = mul(p, sub(z(matmul(g, transposed(values))), d));
+    return [
+      needs[0] ? mul(matmul(ds, keys), rule.scale) : null,
+      needs[1] ? mul(matmul(transposed(ds), q), rule.scale) : null,
+      needs[2] ? matmul(transposed(z(p)), g) : null,
+      null,
+      bias && needs[4] ? sumTo(ds, bias.shape) : null,
+      null,
+      null,
+    ];
+  },
+};
+
+/** Everything the pullback reads; all but o and the row log-sum-exp are arguments. */
+interface Residuals {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly mask: Maybe;
+  readonly bias: Maybe;
+  readonly key: Maybe;
+  readonly rule: Rule;
+  readonly o: Tensor;
+  readonly logSumExp: Tensor;
+}
+
+const fullAttentionOp = customVjp({ ...op, leading: [3, 3, 3, 1, 3, 0, 0] });
+
+/** Under vmap each call drops the same weights, so that leading axes are not one flat index. */
+const fullAttentionWithDropout = customVjp(op);
+
+function transposed(x: Tensor): Tensor {
+  return swapAxes(x, -1, -2);
 }
 
 function stretches(shape: readonly number[], to: readonly number[]): boolean {

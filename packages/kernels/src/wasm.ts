@@ -1,2 +1,2 @@
 // The engine that runs programs in WebAssembly.
-export { type WasmOptions, wasm } from "./wasm/engine.ts";
+export { DonatedError, type WasmOptions, wasm } from "./wasm/engine.ts";

@@ -1,5 +1,7 @@
 // The main job: an FMMformer and its band-only and linear-only sisters, on real digits and on a task that needs both fields.
+import { availableParallelism } from "node:os";
 import { tensor } from "@fmmformer/autodiff";
+import { wasm } from "@fmmformer/kernels/wasm";
 import type { AttentionOptions } from "./attention/attention.ts";
 import { type FmmformerOptions, fmmformer } from "./fmmformer.ts";
 import { adamw } from "./optimizers/adam.ts";
@@ -32,6 +34,7 @@ interface Experiment {
   readonly bounds?: { readonly [model: string]: number };
 }
 
+const engine = wasm({ threads: Math.min(4, availableParallelism()) });
 const models = ["fmm", "band", "linear"] as const;
 const images = digits({ side: 14 });
 const board = switchBoard();
@@ -76,9 +79,10 @@ for (const { task, model, fields, steps, batchSize, learningRate, tests, bounds 
       optimizer,
       steps,
       batchSize,
+      engine,
       onStep: (step, values) => bar.step(step, values),
     });
-    const { loss, accuracy } = evaluate(network, params, task, { batchSize: 100, batches: tests });
+    const { loss, accuracy } = evaluate(network, params, task, { batchSize: 100, batches: tests, engine });
     curves.push({ task: task.name, model: name, ...curve });
     table.push({
       task: task.name,

@@ -31,6 +31,8 @@ export interface Builder {
   /** Write a value to a place; part of a chain of its own. */
   copy(from: View, to: View): void;
   reduce(op: "sum" | "max", x: Atom, axes: readonly number[], out: Var): void;
+  /** Add up over whatever broadcasting from the shape of `out` had stretched. */
+  sumTo(x: View, out: Var): void;
   transpose(x: Atom, axes: readonly number[], out: Var): void;
   reshape(x: Atom, out: Var): void;
   /** A cell in which a kernel says what is wrong with its input. */
@@ -45,6 +47,8 @@ export interface Builder {
   readonly depth: number;
   /** Equations that a step before theirs has done */
   readonly done: Set<Equation>;
+  /** What rules have computed from a value and want to find again, by name */
+  readonly notes: Map<Atom, ReadonlyMap<string, View>>;
 }
 
 /** Everything that lowering collects besides steps. */
@@ -198,6 +202,21 @@ export function createBuilder(
       node.chain.reductions.push({ of: node, op, out: to, ...reduction });
       writtenAt.set(to.source as Buffer, node.chain.at);
     },
+    sumTo(x, out) {
+      const extra = x.shape.length - out.shape.length;
+      const axes = x.shape.flatMap((n, axis) =>
+        axis < extra || (out.shape[axis - extra] === 1 && n !== 1) ? [axis] : [],
+      );
+      const [from, to]: Var[] = [x.shape, x.shape.filter((_, axis) => !axes.includes(axis))].map((shape) => ({
+        id: -1,
+        shape,
+        dtype: x.dtype,
+        weak: false,
+      }));
+      define(from, x);
+      if (axes.length > 0) builder.reduce("sum", from, axes, to);
+      builder.reshape(axes.length > 0 ? to : from, out);
+    },
     transpose(x, axes, out) {
       const value = locate(x);
       if ("node" in value) store(value, axes);
@@ -223,6 +242,7 @@ export function createBuilder(
     lower: (program) => lower(program, builder),
     depth: enclosing?.depth ?? 0,
     done: new Set(),
+    notes: new Map(),
     nested(build) {
       const read = (variable: Var): View => viewOf(locate(variable));
       const inner = createBuilder(findings, lower, { depth: builder.depth + 1, read });

@@ -1,7 +1,8 @@
 import type { Program } from "@fmmformer/autodiff";
 import { type CallParams, callPrimitive, type Equation, inlineCalls, type Var } from "@fmmformer/autodiff/extend";
 import type { Builder } from "./builder.ts";
-import { type FusedOp, fusedOps } from "./fused.ts";
+import { fusedOps } from "./fused.ts";
+import type { FusedOp } from "./ops/operands.ts";
 import { rules } from "./rules.ts";
 import { usesOf } from "./uses.ts";
 

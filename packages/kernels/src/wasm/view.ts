@@ -65,7 +65,7 @@ export function reshaped(x: View, shape: readonly number[]): View | null {
   let axis = cut.sizes.length - 1;
   for (let at = shape.length - 1; at >= 0; at--) {
     if (shape[at] === 1) {
-      strides[at] = 0;
+      strides[at] = at + 1 < shape.length ? strides[at + 1] * shape[at + 1] : 1;
       continue;
     }
     strides[at] = parts[axis];

@@ -2,6 +2,7 @@ import { type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import { accuracy, crossEntropy } from "../losses.ts";
 import type { Batch, Task } from "../tasks/task.ts";
+import { defaultEngine } from "./default-engine.ts";
 import type { StepValues } from "./train.ts";
 
 /** How much of the test split is looked at. */
@@ -10,6 +11,7 @@ export interface EvaluateOptions {
   readonly batchSize: number;
   /** At most so many batches; all unless told, which a task that draws without end needs */
   readonly batches?: number;
+  /** What runs the model; the wasm engine on one thread unless told */
   readonly engine?: Engine;
 }
 
@@ -22,7 +24,7 @@ export function evaluate<Params>(
   model: Layer<Params>,
   params: Params,
   task: Task,
-  { batchSize, batches = Infinity, engine }: EvaluateOptions,
+  { batchSize, batches = Infinity, engine = defaultEngine() }: EvaluateOptions,
 ): StepValues {
   const count = Math.min(batches, Math.ceil(task.examples.test / batchSize));
   if (!Number.isFinite(count))
@@ -32,7 +34,7 @@ export function evaluate<Params>(
       const logits = model.apply(p, batch.tokens, { mask: batch.mask });
       return { loss: crossEntropy(logits, batch), accuracy: accuracy(logits, batch) };
     },
-    { ...(engine && { engine }) },
+    { engine },
   );
   let [loss, right, scored] = [0, 0, 0];
   for (let at = 0; at < count; at++) {

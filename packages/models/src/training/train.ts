@@ -1,9 +1,10 @@
-import { type Engine, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
+import { type Engine, flatten, isTensor, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import { accuracy, crossEntropy } from "../losses.ts";
 import { applyUpdates, type Optimizer } from "../optimizers/optimizer.ts";
 import type { Curve } from "../report/learning-curves.ts";
 import type { Batch, Task } from "../tasks/task.ts";
+import { defaultEngine } from "./default-engine.ts";
 
 /** How a model is trained. */
 export interface TrainOptions {
@@ -13,7 +14,7 @@ export interface TrainOptions {
   readonly batchSize: number;
   /** For the first parameters and for dropout; 0 unless told */
   readonly seed?: number;
-  /** What runs the compiled step; the plain engine unless told */
+  /** What runs the compiled step; the wasm engine on one thread unless told */
   readonly engine?: Engine;
   /** Called after every step, from 1 */
   readonly onStep?: (step: number, values: StepValues) => void;
@@ -43,7 +44,7 @@ export interface Trained<Params> {
  * @throws RangeError when steps or batchSize is no whole number ≥ 1, or the loss is no longer a number
  */
 export function train<Params>(model: Layer<Params>, task: Task, options: TrainOptions): Trained<Params> {
-  const { optimizer, steps, batchSize, seed = 0, engine, onStep } = options;
+  const { optimizer, steps, batchSize, seed = 0, engine = defaultEngine(), onStep } = options;
   for (const [name, value] of Object.entries({ steps, batchSize })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`train: expected ${name} to be an integer ≥ 1, got ${value}`);
@@ -60,7 +61,7 @@ export function train<Params>(model: Layer<Params>, task: Task, options: TrainOp
       const [updates, next] = optimizer.update(grads, state, params);
       return { params: applyUpdates(params, updates), state: next, loss: value, accuracy: share };
     },
-    { ...(engine && { engine }) },
+    { engine, donate: [0, 1] },
   );
 
   let params = model.init(ofParams);
@@ -80,5 +81,7 @@ export function train<Params>(model: Layer<Params>, task: Task, options: TrainOp
     curve.accuracy.push(values.accuracy);
     onStep?.(at, values);
   }
+  // The engine keeps parameters in its memory until they are read.
+  for (const x of flatten(params).leaves) if (isTensor(x)) void x.data;
   return { params, curve, seconds: (performance.now() - began) / 1000 };
 }

@@ -1,0 +1,344 @@
+import { headOf } from "./low-rank-field";
+import { bytes, dots, padded, padRows, transpose } from "./low-rank-tile";
+import {
+  BLOCK,
+  copyShown,
+  exponentials,
+  GROUP,
+  hide,
+  KEYS_ROW,
+  pair,
+  REACH,
+  scores,
+  TILE,
+  TILE_ROW,
+  touch,
+  turnByFours,
+} from "./near-field-tile";
+import { first } from "./share";
+
+// p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i;
+// dq_i = scale Σ_j ds_ij k_j, dk_j = scale Σ_i ds_ij q_i, dv_j = Σ_i p_ij g_i, dbias_t = Σ_i ds_{i, i − left + t}.
+//
+// A unit of work writes the cotangents of the tokens of a segment, and so goes over the queries that reach its keys: its own, and on either
+// side some of its neighbours'.
+
+/** L of the rows of a block, ∞ instead of −∞ and behind the last, so that e^{t − L} is 0. */
+function shiftsOf(to: usize, logSumExp: usize, rows: i32): void {
+  const infinite = f32x4.splat(Infinity);
+  for (let x: usize = 0; x < bytes(BLOCK); x += 16) v128.store(to + x, infinite);
+  memory.copy(to, logSumExp, bytes(rows));
+  for (let x: usize = 0; x < bytes(BLOCK); x += 16) {
+    const l = v128.load(to + x);
+    v128.store(to + x, v128.bitselect(infinite, l, f32x4.eq(l, f32x4.splat(-Infinity))));
+  }
+}
+
+/** The inverse of a sum near 1; finite where there is nothing to sum. */
+// @ts-ignore: decorator
+@inline
+function inverse(sum: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.pmax(sum, f32x4.splat(1e-30)));
+}
+
+/** Weights from p, and ds from g·v in place. */
+// @ts-ignore: decorator
+@inline
+function pulled(p: usize, products: usize, factor: v128, ofRow: v128): void {
+  const weight = f32x4.mul(v128.load(p), factor);
+  v128.store(p, weight);
+  v128.store(products, f32x4.mul(weight, f32x4.sub(v128.load(products), ofRow)));
+}
+
+/**
+ * Logits to p and products g_i·v_j to ds. Where all of a row is here, `normalise` divides by its sum, which is 1 but for the rounding of L:
+ * that is coarse where logits are large.
+ */
+function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, ofRows: usize, normalise: bool): void {
+  const end = s + <usize>count * TILE_ROW;
+  const apart = products - s;
+  for (let x: usize = 0; x < bytes(lanes); x += 64, shifts += 64, ofRows += 64) {
+    const shiftA = v128.load(shifts);
+    const shiftB = v128.load(shifts, 16);
+    const shiftC = v128.load(shifts, 32);
+    const shiftD = v128.load(shifts, 48);
+    let a = f32x4.splat(0);
+    let b = a;
+    let c = a;
+    let d = a;
+    for (let at = s + x; at < end; at += TILE_ROW) {
+      exponentials(at, shiftA, shiftB, shiftC, shiftD);
+      a = f32x4.add(a, v128.load(at));
+      b = f32x4.add(b, v128.load(at, 16));
+      c = f32x4.add(c, v128.load(at, 32));
+      d = f32x4.add(d, v128.load(at, 48));
+    }
+    const one = f32x4.splat(1);
+    a = normalise ? inverse(a) : one;
+    b = normalise ? inverse(b) : one;
+    c = normalise ? inverse(c) : one;
+    d = normalise ? inverse(d) : one;
+    for (let at = s + x; at < end; at += TILE_ROW) {
+      pulled(at, at + apart, a, v128.load(ofRows));
+      pulled(at + 16, at + apart + 16, b, v128.load(ofRows, 16));
+      pulled(at + 32, at + apart + 32, c, v128.load(ofRows, 32));
+      pulled(at + 48, at + apart + 48, d, v128.load(ofRows, 48));
+    }
+  }
+}
+
+/** Add to the keys from number `begin` to `end` of a tile the rows of its queries, weighted: to_j += factor · Σ_i w_ij x_i. */
+function addToKeys(
+  to: usize,
+  toRow: usize,
+  begin: i32,
+  end: i32,
+  tile: usize,
+  count: i32,
+  rows: i32,
+  from: usize,
+  fromRow: usize,
+  width: i32,
+  keep: usize,
+  factor: usize,
+  spare: usize,
+): void {
+  for (let j = begin; j < end; j += 2, to += 2 * toRow) {
+    const i = max(0, j - count + 1);
+    const size = min(rows, j + 2) - i;
+    const w = tile + <usize>(j - i) * TILE_ROW + bytes(i);
+    const second = j + 1 < end ? to + toRow : 0;
+    const x = from + <usize>i * fromRow;
+    pair(to, second, w, TILE_ROW, 4 - TILE_ROW, x, fromRow, size, width, false, keep, factor, spare);
+  }
+}
+
+/** Add the sums of the rows of a tile. */
+function addRowSums(to: usize, tile: usize, count: i32, lanes: i32): void {
+  for (const end = to + bytes(count); to < end; to += 4, tile += TILE_ROW) {
+    let sum = f32x4.splat(0);
+    for (let x: usize = 0; x < bytes(lanes); x += 16) sum = f32x4.add(sum, v128.load(tile + x));
+    const low = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1);
+    const high = f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3);
+    store<f32>(to, load<f32>(to) + (low + high));
+  }
+}
+
+/** Fill rows with zeros. */
+function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
+  for (; rows > 0; rows--, to += toRow) memory.fill(to, 0, bytes(width));
+}
+
+/**
+ * The cotangents of queries, keys and values, those that are wanted, and of the bias in parts. A mask hides keys from all, whose cotangents are
+ * 0. Every unit (b, h, ⌈n / segment⌉) computes left + right queries of its neighbours again: segments of max(256, 4 (left + right + 1)) tokens
+ * keep that small.
+ * words: 0 … 19 as of nearField ·
+ *   20 o (b, h, n, m) · 21 its strides of batch · 22 head · 23 row ·
+ *   24 L (b, h, n) · 25 … 27 as of nearField ·
+ *   28 g (b, h, n, m) · 29 its strides of batch · 30 head · 31 row ·
+ *   32 dq (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
+ *   36 dk (b, h, n, d) or 0 · 37 its strides of batch · 38 head · 39 row ·
+ *   40 dv (b, h, n, m) or 0 · 41 its strides of batch · 42 head · 43 row ·
+ *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 ·
+ *   45 tokens of a segment
+ * scratch: 4 (64 (d + m + 2) + 144 (max(d, m) + 1) + 128 max(D, M) + 64 (D + M) + 2 max(D, M) + 10900) bytes, D and M being d and m rounded
+ *   up to 4
+ */
+export function nearFieldPullback(at: usize, scratch: usize, worker: i32, workers: i32): void {
+  const h = load<i32>(at, 4);
+  const n = load<i32>(at, 8);
+  const d = load<i32>(at, 12);
+  const m = load<i32>(at, 16);
+  const left = load<i32>(at, 20);
+  const right = load<i32>(at, 24);
+  const slots = left + right + 1;
+  const scale = load<f32>(at, 28);
+  const qRow = <usize>load<u32>(at, 44);
+  const kRow = <usize>load<u32>(at, 60);
+  const vRow = <usize>load<u32>(at, 76);
+  const oRow = <usize>load<u32>(at, 92);
+  const logSumExp = <usize>load<u32>(at, 96);
+  const hasBias = load<u32>(at, 108) != 0;
+  const gRow = <usize>load<u32>(at, 124);
+  const ofQueries = load<u32>(at, 128) != 0;
+  const dqRow = <usize>load<u32>(at, 140);
+  const ofKeys = load<u32>(at, 144) != 0;
+  const dkRow = <usize>load<u32>(at, 156);
+  const ofValues = load<u32>(at, 160) != 0;
+  const dvRow = <usize>load<u32>(at, 172);
+  const parts = <usize>load<u32>(at, 176);
+  const segment = load<i32>(at, 180);
+
+  const features = padded(d);
+  const width = padded(m);
+  const widest = max(features, width);
+  const s = scratch + TILE_ROW;
+  const ds = s + TILE;
+  const qt = scratch + 2 * TILE;
+  const gt = qt + bytes(BLOCK * d);
+  const turned = gt + bytes(BLOCK * m);
+  const shown = turned + <usize>max(d, m) * KEYS_ROW;
+  const queries = shown + bytes(REACH * widest);
+  const cotangents = queries + bytes(BLOCK * features);
+  const spare = cotangents + bytes(BLOCK * width);
+  const hidden = spare + bytes(2 * widest);
+  const shifts = hidden + bytes(REACH);
+  const ofRows = shifts + bytes(BLOCK);
+  const ones = ofRows + bytes(BLOCK);
+  const scales = ones + 8;
+  const zeros = scales + 8;
+  v128.store(ones, f32x4(1, 1, scale, scale));
+  memory.fill(zeros, 0, bytes(REACH));
+  memory.fill(s - TILE_ROW, 0, TILE_ROW);
+  memory.fill(ds - TILE_ROW, 0, TILE_ROW);
+
+  const apart = qRow > bytes(d) && slots <= GROUP;
+  const segments = (n + segment - 1) / segment;
+  const units = load<i32>(at) * h * segments;
+  const last = first(units, worker + 1, workers);
+  for (let unit = first(units, worker, workers); unit < last; unit++) {
+    const head = unit / segments;
+    const begin = (unit % segments) * segment;
+    const end = min(n, begin + segment);
+    const q = headOf(at + 32, head, h);
+    const k = headOf(at + 48, head, h);
+    const v = headOf(at + 64, head, h);
+    const o = headOf(at + 80, head, h);
+    const g = headOf(at + 112, head, h);
+    const dq = headOf(at + 128, head, h);
+    const dk = headOf(at + 144, head, h);
+    const dv = headOf(at + 160, head, h);
+    const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(head / h) * <usize>load<u32>(at, 104) : 0;
+    const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zeros;
+    const part = parts + bytes(unit) * <usize>slots;
+    if (parts) memory.fill(part, 0, bytes(slots));
+    if (ofKeys) clearRows(dk + <usize>begin * dkRow, dkRow, end - begin, d);
+    if (ofValues) clearRows(dv + <usize>begin * dvRow, dvRow, end - begin, m);
+
+    const gathers = ofKeys || ofValues;
+    const lastQuery = gathers ? min(n, end + left) : end;
+    let rows = 0;
+    for (let i = gathers ? max(0, begin - right) : begin; i < lastQuery; i += rows) {
+      const own = i >= begin && i < end;
+      rows = min(BLOCK, (i < begin ? begin : own ? end : lastQuery) - i);
+      const lanes = (rows + 15) & ~15;
+      let fromQueries = q + <usize>i * qRow;
+      let queryRow = qRow;
+      if (apart) {
+        const firstKey = min(n, i + right);
+        const endKey = min(n, i + rows + right);
+        touch(spare, q, qRow, i, i + rows, d);
+        touch(spare, g, gRow, i, i + rows, m);
+        touch(spare, o, oRow, i, i + rows, m);
+        touch(spare, k, kRow, firstKey, endKey, d);
+        touch(spare, v, vRow, firstKey, endKey, m);
+      }
+      if (features != d) {
+        queryRow = bytes(features);
+        padRows(queries, queryRow, fromQueries, qRow, rows, d);
+        fromQueries = queries;
+      }
+      let fromCotangents = g + <usize>i * gRow;
+      let cotangentRow = gRow;
+      if (width != m) {
+        cotangentRow = bytes(width);
+        padRows(cotangents, cotangentRow, fromCotangents, gRow, rows, m);
+        fromCotangents = cotangents;
+      }
+      if (rows < lanes) {
+        memory.fill(qt, 0, bytes(BLOCK * d));
+        memory.fill(gt, 0, bytes(BLOCK * m));
+        memory.fill(ofRows, 0, bytes(BLOCK));
+      }
+      turnByFours(qt, fromQueries, queryRow, rows, d);
+      turnByFours(gt, fromCotangents, cotangentRow, rows, m);
+      dots(ofRows, fromCotangents, cotangentRow, o + <usize>i * oRow, oRow, rows, m);
+      shiftsOf(shifts, logSumExp + bytes(head * n + i), rows);
+
+      // Of wide windows, queries of the neighbours need only the keys of this segment; the others are summed whole.
+      const alone = slots <= GROUP;
+      const lowest = own || alone ? 0 : begin;
+      const highest = own || alone ? n : end;
+      const until = min(slots, highest - i + left);
+      let t = max(0, lowest - i - rows + 1 + left);
+      for (let groups = (until - t + GROUP - 1) / GROUP, fresh = true; groups > 0; groups--) {
+        const count = (until - t + groups - 1) / groups;
+        const origin = i - left + t;
+        const reach = lanes + count - 1;
+        const whole = !hide(hidden, mask, origin, reach, n);
+        let from = v + <usize>origin * vRow;
+        let fromRow = vRow;
+        if (!whole) {
+          copyShown(shown, v, vRow, hidden, origin, reach, m);
+          from = shown;
+          fromRow = bytes(width);
+        }
+        transpose(turned, KEYS_ROW, from, fromRow, reach, m);
+        scores(ds, gt, turned, m, lanes, count, ones, zeros, zeros, 0);
+        from = k + <usize>origin * kRow;
+        fromRow = kRow;
+        if (!whole || features != d) {
+          copyShown(shown, k, kRow, hidden, origin, reach, d);
+          from = shown;
+          fromRow = bytes(features);
+        }
+        transpose(turned, KEYS_ROW, from, fromRow, reach, d);
+        const biases = hasBias ? bias + bytes(t) : zeros;
+        scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
+        pull(s, ds, count, lanes, shifts, ofRows, alone);
+
+        memory.fill(s + <usize>count * TILE_ROW, 0, TILE_ROW);
+        memory.fill(ds + <usize>count * TILE_ROW, 0, TILE_ROW);
+        if (own && ofQueries) {
+          for (let r = 0; r < rows; r += 2) {
+            const to = dq + <usize>(i + r) * dqRow;
+            const second = r + 1 < rows ? to + dqRow : 0;
+            const w = ds + bytes(r);
+            const x = from + <usize>r * fromRow;
+            pair(to, second, w, 4 - TILE_ROW, TILE_ROW, x, fromRow, count + 1, d, fresh, ones, scales, spare);
+          }
+        }
+        if (own && parts) addRowSums(part + bytes(t), ds, count, lanes);
+        const j = max(0, begin - origin);
+        const stop = min(end - origin, rows + count - 1);
+        if (ofKeys) {
+          const to = dk + <usize>(origin + j) * dkRow;
+          addToKeys(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
+        }
+        if (ofValues) {
+          const to = dv + <usize>(origin + j) * dvRow;
+          addToKeys(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
+        }
+        t += count;
+        fresh = false;
+      }
+    }
+  }
+}
+
+/**
+ * dbias, the sum of its parts over batch and segments:
+ * words: 0 b · 1 h · 2 ⌈n / segment⌉ · 3 left + right + 1 · 4 parts of dbias (b, h, segments, slots) · 5 dbias (h, slots), contiguous both
+ * scratch: none
+ */
+export function nearFieldBias(at: usize, scratch: usize, worker: i32, workers: i32): void {
+  const b = load<i32>(at);
+  const h = load<i32>(at, 4);
+  const segments = load<i32>(at, 8);
+  const slots = load<i32>(at, 12);
+  const parts = <usize>load<u32>(at, 16);
+  const dbias = <usize>load<u32>(at, 20);
+  const row = bytes(slots);
+  const last = first(h * slots, worker + 1, workers);
+  for (let unit = first(h * slots, worker, workers); unit < last; unit++) {
+    const head = unit / slots;
+    const from = parts + <usize>(head * segments) * row + bytes(unit % slots);
+    let sum: f64 = 0;
+    for (let batch = 0; batch < b; batch++) {
+      const part = from + <usize>(batch * h * segments) * row;
+      for (let p = 0; p < segments; p++) sum += load<f32>(part + <usize>p * row);
+    }
+    store<f32>(dbias + bytes(unit), <f32>sum);
+  }
+}

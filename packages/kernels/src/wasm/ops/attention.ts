@@ -1,0 +1,277 @@
+import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import type { Builder } from "../builder.ts";
+import { float, type Word } from "../plan.ts";
+import {
+  type Call,
+  created,
+  dense,
+  type FusedOp,
+  inFloat32,
+  parameters,
+  strided,
+  stridedResult,
+  wanted,
+} from "./operands.ts";
+
+interface Rule {
+  readonly causal: boolean;
+  readonly scale: number;
+  readonly bandwidth: number;
+  /** Of dropout, which the kernels leave to primitives */
+  readonly rate?: number;
+}
+
+const takes = (call: Call): boolean =>
+  inFloat32(call) && parameters<Rule>(call).rate === undefined && "core" in call.params.callee;
+
+/** q, k, v, and the mask and bias where there are any: they are told apart by how many of their axes are not batch axes. */
+interface Inputs {
+  readonly tokens: readonly [q: Atom, k: Atom, v: Atom];
+  readonly mask: Atom | null;
+  readonly bias: Atom | null;
+}
+
+function inputsOf({ ins, params }: Call, count: number): Inputs {
+  const core = params.callee.core as readonly number[];
+  const mask = count > 3 && core[3] === 1 ? ins[3] : null;
+  const place = mask ? 4 : 3;
+  const [q, k, v] = ins;
+  return { tokens: [q, k, v], mask, bias: count > place ? ins[place] : null };
+}
+
+/** What else a pullback reads: o and L, and the cotangent of o. */
+function pulledInputs(call: Call): Inputs & { readonly o: Atom; readonly l: Atom; readonly g: Atom } {
+  const count = call.ins.length - 3;
+  const [o, l, g] = call.ins.slice(count);
+  return { ...inputsOf(call, count), o, l, g };
+}
+
+/** Cotangents that a pullback gives; mask and bias shift places as they shift among the inputs. */
+function resultsOf(
+  call: Call,
+  { mask, bias }: Inputs,
+): { readonly [name in "dq" | "dk" | "dv" | "dmask" | "dbias"]?: Var | null } {
+  return wanted(call, ["dq", "dk", "dv", ...(mask ? (["dmask"] as const) : []), ...(bias ? (["dbias"] as const) : [])]);
+}
+
+/** b, h, n, d and m. */
+function sizesOf([q, , v]: Inputs["tokens"]): readonly [b: number, h: number, n: number, d: number, m: number] {
+  const [h, n, d] = q.shape.slice(-3);
+  return [sizeOf(q.shape.slice(0, -3)), h, n, d, v.shape[v.shape.length - 1]];
+}
+
+/** The mask as words that are 0 or not, and how far batches are apart. */
+function maskWords(b: Builder, mask: Atom | null, n: number): readonly Word[] {
+  return mask ? [b.address(b.contiguous(b.widened(mask))), n * 4] : [0, 0];
+}
+
+const up = (x: number): number => Math.ceil(x / 4) * 4;
+
+// ——— The near field ———
+
+function band(call: Call): {
+  readonly left: number;
+  readonly right: number;
+  readonly slots: number;
+  readonly scale: number;
+} {
+  const { bandwidth, causal, scale } = parameters<Rule>(call);
+  const [left, right] = [bandwidth - 1, causal ? 0 : bandwidth - 1];
+  return { left, right, slots: left + right + 1, scale };
+}
+
+export const nearField: FusedOp = {
+  takes,
+  lower(b, call) {
+    const inputs = inputsOf(call, call.ins.length);
+    const [o, l] = call.outs;
+    const { left, right, slots, scale } = band(call);
+    const sizes = sizesOf(inputs.tokens);
+    const [batch, h, n, d, m] = sizes;
+    const words = [
+      ...sizes,
+      left,
+      right,
+      float(scale),
+      ...inputs.tokens.flatMap((x) => strided(b, x, 3)),
+      ...stridedResult(b, o, 3),
+      created(b, l),
+      ...maskWords(b, inputs.mask, n),
+      inputs.bias ? dense(b, inputs.bias) : 0,
+    ];
+    const scratch = 4 * (208 * (d + 1) + 128 * Math.max(up(d), up(m)) + 2 * up(m) + 5700);
+    b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
+      b.view(o),
+      b.view(l),
+    ]);
+  },
+};
+
+export const nearFieldPullback: FusedOp = {
+  takes,
+  lower(b, call) {
+    const inputs = pulledInputs(call);
+    const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);
+    const { left, right, slots, scale } = band(call);
+    const sizes = sizesOf(inputs.tokens);
+    const [batch, h, n, d, m] = sizes;
+    const segment = Math.max(256, 4 * slots);
+    const segments = Math.ceil(n / segment);
+    const parts = dbias ? { buffer: b.buffer(batch * h * segments * slots * 4), offset: 0 } : 0;
+    const words = [
+      ...sizes,
+      left,
+      right,
+      float(scale),
+      ...inputs.tokens.flatMap((x) => strided(b, x, 3)),
+      ...strided(b, inputs.o, 3),
+      dense(b, inputs.l),
+      ...maskWords(b, inputs.mask, n),
+      inputs.bias ? dense(b, inputs.bias) : 0,
+      ...strided(b, inputs.g, 3),
+      ...[dq, dk, dv].flatMap((y) => stridedResult(b, y, 3)),
+      parts,
+      segment,
+    ];
+    const widest = Math.max(up(d), up(m));
+    const scratch =
+      4 * (64 * (d + m + 2) + 144 * (Math.max(d, m) + 1) + 128 * widest + 64 * (up(d) + up(m)) + 2 * widest + 10900);
+    const written = [dq, dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
+    b.emit(
+      {
+        kernel: "nearFieldPullback",
+        words,
+        label: "nearField.pullback",
+        scratch,
+        flop: 2 * batch * h * n * slots * (3 * d + 2 * m),
+      },
+      written,
+    );
+    if (!dbias) return;
+    b.emit(
+      {
+        kernel: "nearFieldBias",
+        words: [batch, h, segments, slots, parts, created(b, dbias)],
+        label: "nearField.pullback (bias)",
+      },
+      [b.view(dbias)],
+    );
+  },
+};
+
+// ——— Full attention ———
+
+/** Address and strides of a bias that stretches to (b, h, n, n). */
+function biasWords(b: Builder, bias: Atom | null, [batch, h, n]: readonly number[]): readonly Word[] {
+  if (!bias) return [0, 0, 0, 0, 0];
+  const view = b.contiguous(bias);
+  const [rows, columns] = view.shape.slice(-2);
+  const heads = view.shape[view.shape.length - 3];
+  const batches = sizeOf(view.shape.slice(0, -3));
+  if (batches !== 1 && batches !== batch) throw new Error("wasm: a bias of some batches does not stretch");
+  const matrix = rows * columns;
+  const step = (size: number, whole: number, stride: number): number => (size === whole && whole > 1 ? stride * 4 : 0);
+  return [
+    b.address(view),
+    step(batches, batch, heads * matrix),
+    step(heads, h, matrix),
+    step(rows, n, columns),
+    step(columns, n, 1),
+  ];
+}
+
+/** Words that all kernels of full attention begin with. */
+function fullWords(b: Builder, call: Call, { tokens }: Inputs): readonly Word[] {
+  const { causal, scale } = parameters<Rule>(call);
+  return [...sizesOf(tokens), Number(causal), float(scale), ...tokens.flatMap((x) => strided(b, x, 3))];
+}
+
+/** A bias that some batches share and others do not is left to primitives. */
+function stretches({ tokens: [q], bias }: Inputs): boolean {
+  if (!bias) return true;
+  const lead = (x: Atom): number => sizeOf(x.shape.slice(0, -3));
+  return lead(bias) === 1 || lead(bias) === lead(q);
+}
+
+export const fullAttention: FusedOp = {
+  takes: (call) => takes(call) && stretches(inputsOf(call, call.ins.length)),
+  lower(b, call) {
+    const inputs = inputsOf(call, call.ins.length);
+    const [o, l] = call.outs;
+    const sizes = sizesOf(inputs.tokens);
+    const [batch, h, n, d, m] = sizes;
+    const words = [
+      ...fullWords(b, call, inputs),
+      ...stridedResult(b, o, 3),
+      created(b, l),
+      ...maskWords(b, inputs.mask, n),
+      ...biasWords(b, inputs.bias, sizes),
+    ];
+    const [D, M] = [up(d), up(m)];
+    const scratch = 4 * (32 * d + 2048 + 32 * M + 64 * D + 64 * M + 64 + 128);
+    const flop = 2 * batch * h * n * n * (d + m);
+    b.emit({ kernel: "fullAttention", words, label: "fullAttention", scratch, flop }, [b.view(o), b.view(l)]);
+  },
+};
+
+export const fullAttentionPullback: FusedOp = {
+  takes: (call) => takes(call) && stretches(pulledInputs(call)),
+  lower(b, call) {
+    const inputs = pulledInputs(call);
+    const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);
+    const sizes = sizesOf(inputs.tokens);
+    const [batch, h, n, d, m] = sizes;
+    const [D, M] = [up(d), up(m)];
+    const dots = { buffer: b.buffer(batch * h * n * 4), offset: 0 };
+    const g = strided(b, inputs.g, 3);
+    b.emit(
+      {
+        kernel: "fullAttentionDots",
+        words: [batch, h, n, m, ...g, ...strided(b, inputs.o, 3), dots],
+        label: "fullAttention.pullback (dots)",
+        flop: 2 * batch * h * n * m,
+      },
+      [],
+    );
+    const before = [
+      ...fullWords(b, call, inputs),
+      ...g,
+      dense(b, inputs.l),
+      ...maskWords(b, inputs.mask, n),
+      ...biasWords(b, inputs.bias, sizes),
+      dots,
+    ];
+    const flop = 2 * batch * h * n * n;
+    if (dq || dbias) {
+      const ds = dbias ? b.create({ shape: [...inputs.tokens[0].shape.slice(0, -1), n], dtype: "float32" }) : null;
+      const words = [...before, ...stridedResult(b, dq, 3), ds ? b.address(ds) : 0];
+      const scratch = 4 * (32 * (d + m) + 4096 + 96 * D + 64 * M + 160);
+      const written = [...(dq ? [b.view(dq)] : []), ...(ds ? [ds] : [])];
+      b.emit(
+        {
+          kernel: "fullAttentionPullQueries",
+          words,
+          label: "fullAttention.pullback (queries)",
+          scratch,
+          flop: flop * (2 * d + m),
+        },
+        written,
+      );
+      if (ds && dbias) b.sumTo(ds, dbias);
+    }
+    if (!dk && !dv) return;
+    const words = [...before, ...stridedResult(b, dk, 3), ...stridedResult(b, dv, 3)];
+    const scratch = 4 * (32 * (d + m) + 4096 + 96 * (D + M) + 160);
+    const written = [dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
+    b.emit(
+      {
+        kernel: "fullAttentionPullKeys",
+        words,
+        label: "fullAttention.pullback (keys)",
+        scratch,
+        flop: flop * (2 * d + 2 * m),
+      },
+      written,
+    );
+  },
+};

@@ -1,0 +1,71 @@
+import type { DType } from "@fmmformer/autodiff";
+import { type Atom, type CallParams, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import type { Builder } from "../builder.ts";
+import type { Place, Word } from "../plan.ts";
+import { bytesOf, reshaped, type View } from "../view.ts";
+
+// What the rules of composed ops have in common. Inputs of a pullback are those of the op, what it gave (residuals behind), and cotangents.
+
+/** A use of a composed op. */
+export type Call = Equation & { readonly params: CallParams };
+
+/** A composed op that has kernels: which uses of it the kernels take, and the words of their steps. */
+export interface FusedOp {
+  /** Whether the kernels do this use of it; if not it is written out as primitives. */
+  takes(call: Call): boolean;
+  lower(builder: Builder, call: Call): void;
+}
+
+export const inFloat32 = ({ ins, outs }: Call): boolean => [...ins, ...outs].every(({ dtype }) => dtype !== "float64");
+
+/** Static parameters of the op. */
+export function parameters<P>({ params }: Call): P {
+  return params.callee.params as P;
+}
+
+/** Which of its arguments a pullback gives cotangents of, in the order of its results: null for those it does not. */
+export function wanted<Names extends string>(
+  { params, outs }: Call,
+  names: readonly Names[],
+): { readonly [name in Names]: Var | null } {
+  const needs = params.callee.params.needs as readonly boolean[];
+  let at = 0;
+  const found = names.map((name, i) => [name, needs[i] ? outs[at++] : null]);
+  return Object.fromEntries(found) as { readonly [name in Names]: Var | null };
+}
+
+/** Storage for a result, its address; 0 where it is not wanted. */
+export function created(b: Builder, y: Var | null): Word {
+  if (!y) return 0;
+  const to = b.create(y);
+  b.define(y, to);
+  return b.address(to);
+}
+
+/** A row-major operand. */
+export function dense(b: Builder, x: Atom): Place {
+  return b.address(b.contiguous(x));
+}
+
+/**
+ * A view with its last `core` axes, and what is in front joined to one: its address, and the strides in bytes of all axes but the last,
+ * which is contiguous. It is copied where strides cannot say that.
+ */
+export function strided(b: Builder, x: Atom | View, core: number): readonly Word[] {
+  const view = "offset" in x ? x : b.view(x);
+  const lead = sizeOf(view.shape.slice(0, -core));
+  const joined = reshaped(view, [lead, ...view.shape.slice(-core)]);
+  const last = joined?.strides[core];
+  const good = joined && typeof joined.source !== "number" && (last === 1 || view.shape[view.shape.length - 1] === 1);
+  if (!good || joined.strides.some((s) => s < 0)) return strided(b, b.contiguous(x), core);
+  const bytes = bytesOf[view.dtype as DType];
+  return [b.address(joined), ...joined.strides.slice(0, core).map((s) => s * bytes)];
+}
+
+/** The same for a result: storage, or four zeros where it is not wanted. */
+export function stridedResult(b: Builder, y: Var | null, core: number): readonly Word[] {
+  if (!y) return new Array<number>(1 + core).fill(0);
+  const to = b.create(y);
+  b.define(y, to);
+  return strided(b, to, core);
+}

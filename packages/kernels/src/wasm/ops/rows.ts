@@ -1,0 +1,121 @@
+import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import type { Builder } from "../builder.ts";
+import { float } from "../plan.ts";
+import type { View } from "../view.ts";
+import { created, dense, type FusedOp, inFloat32, parameters, wanted } from "./operands.ts";
+
+export const layerNorm: FusedOp = {
+  takes: inFloat32,
+  lower(b, call) {
+    const {
+      ins: [x, gain, bias],
+      outs,
+    } = call;
+    const c = x.shape[x.shape.length - 1];
+    const words = [dense(b, x), dense(b, gain), dense(b, bias), ...outs.map((y) => created(b, y))];
+    const { eps } = parameters<{ eps: number }>(call);
+    const flop = 8 * sizeOf(x.shape);
+    b.emit(
+      { kernel: "layerNorm", words: [...words, sizeOf(x.shape) / c, c, float(eps)], label: "layerNorm", flop },
+      outs.map((y) => b.view(y)),
+    );
+  },
+};
+
+export const layerNormPullback: FusedOp = {
+  takes: inFloat32,
+  lower(b, call) {
+    const [x, gain, , , center, inverse, g] = call.ins;
+    const { dx, dgain, dbias } = wanted(call, ["dx", "dgain", "dbias"]);
+    const c = x.shape[x.shape.length - 1];
+    const rows = sizeOf(x.shape) / c;
+    const blocks = Math.ceil(rows / 128);
+    const partials = dgain || dbias ? { buffer: b.buffer(blocks * 2 * c * 4), offset: 0 } : 0;
+    const operands = [x, gain, center, inverse, g].map((y) => dense(b, y));
+    const words = [...operands, created(b, dx), 0, partials, rows, c];
+    b.emit(
+      { kernel: "layerNormPullback", words, label: "layerNorm.pullback", flop: 12 * rows * c },
+      dx ? [b.view(dx)] : [],
+    );
+    if (partials === 0) return;
+    const sums = [partials, created(b, dgain), created(b, dbias), blocks, c];
+    const written = [dgain, dbias].flatMap((y) => (y ? [b.view(y)] : []));
+    b.emit({ kernel: "layerNormPullbackSum", words: sums, label: "layerNorm.pullback (parts)" }, written);
+  },
+};
+
+function notAClass(label: number, classes: number): RangeError {
+  return new RangeError(
+    `take: expected indices from 0 to ${classes - 1}, got ${label}; check the vocabulary size or clip the ids first`,
+  );
+}
+
+export const crossEntropy: FusedOp = {
+  takes: inFloat32,
+  lower(b, { ins: [logits, labels], outs: [losses] }) {
+    const classes = logits.shape[logits.shape.length - 1];
+    const rows = sizeOf(labels.shape);
+    const error = b.error((label) => notAClass(label, classes));
+    const words = [dense(b, logits), dense(b, labels), created(b, losses), error, rows, classes];
+    b.emit({ kernel: "softmaxCrossEntropy", words, label: "softmaxCrossEntropy", flop: 4 * rows * classes }, [
+      b.view(losses),
+    ]);
+  },
+};
+
+export const crossEntropyPullback: FusedOp = {
+  takes: inFloat32,
+  lower(b, { ins: [logits, labels, , g], outs: [dlogits] }) {
+    const classes = logits.shape[logits.shape.length - 1];
+    const rows = sizeOf(labels.shape);
+    const words = [dense(b, logits), dense(b, labels), dense(b, g), created(b, dlogits), rows, classes];
+    b.emit(
+      { kernel: "softmaxCrossEntropyPullback", words, label: "softmaxCrossEntropy.pullback", flop: 6 * rows * classes },
+      [b.view(dlogits)],
+    );
+  },
+};
+
+interface Adam {
+  readonly eps: number;
+  /** β₁ and β₂, by their place among the arguments */
+  readonly 4: number;
+  readonly 5: number;
+}
+
+export const adamUpdate: FusedOp = {
+  takes: (call) => {
+    const { 4: beta1, 5: beta2 } = parameters<Adam>(call);
+    const float32 = call.outs.every(({ dtype }) => dtype === "float32");
+    return float32 && call.ins.length === 4 && typeof beta1 === "number" && typeof beta2 === "number";
+  },
+  lower(b, call) {
+    const [g, mu, nu, step] = call.ins;
+    const { eps, 4: beta1, 5: beta2 } = parameters<Adam>(call);
+    const count = sizeOf(g.shape);
+    const operands = [g, mu, nu].map((x) => dense(b, x));
+    const corrections = [beta1, beta2].map((beta) => b.address(correction(b, step, beta)));
+    const results = call.outs.map((y) => created(b, y));
+    const words = [...operands, ...results, count, float(beta1), float(beta2), float(eps), ...corrections];
+    const written = call.outs.map((y) => b.view(y));
+    b.emit({ kernel: "adamUpdate", words, label: "adamUpdate", flop: 14 * count }, written);
+  },
+};
+
+/** 1 − βᵗ = −expm1(t ln β) in float32, once for all parameters of a step. */
+function correction(b: Builder, step: Atom, beta: number): View {
+  const key = `adam ${beta}`;
+  const known = b.notes.get(step)?.get(key);
+  if (known) return known;
+  const scalar = { shape: [], dtype: "float32", weak: false } as const;
+  const variable = (): Var => ({ ...scalar, id: -1 });
+  const [time, power, grown, found] = [variable(), variable(), variable(), variable()];
+  if (step.dtype === "float32") b.elementwise("copy_4", [step], time);
+  else b.elementwise(step.dtype === "float64" ? "float32_float64" : "float32_int32", [step], time);
+  b.elementwise("mul_float32", [time, new Dense(scalar, Math.fround(Math.log(Math.fround(beta))))], power);
+  b.elementwise("expm1_float32", [power], grown);
+  b.elementwise("neg_float32", [grown], found);
+  const view = b.contiguous(found);
+  b.notes.set(step, new Map([...(b.notes.get(step) ?? []), [key, view]]));
+  return view;
+}

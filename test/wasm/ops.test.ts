@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor } from "@fmmformer/autodiff";
+import {
+  adamUpdate,
+  causalProduct,
+  dropout,
+  farField,
+  fastWeight,
+  featureMaps,
+  fullAttention,
+  layerNorm,
+  nearField,
+  rmsNorm,
+  softmaxCrossEntropy,
+} from "@fmmformer/kernels";
+import { runsAlike } from "@fmmformer/kernels/laws";
+import { wasm } from "@fmmformer/kernels/wasm";
+import fc from "fast-check";
+
+// Law 8 for every composed op in float32: its kernels compute what its decomposition says, and the same bits on any number of threads.
+
+const engines = [wasm(), wasm({ threads: 2 }), wasm({ threads: 3 })];
+
+/** Sizes up to those of several units of work, few of them large. */
+const sizes = fc.record({
+  b: fc.integer({ min: 1, max: 2 }),
+  h: fc.integer({ min: 1, max: 3 }),
+  n: fc.oneof(
+    { arbitrary: fc.integer({ min: 1, max: 40 }), weight: 5 },
+    { arbitrary: fc.integer({ min: 250, max: 600 }), weight: 1 },
+  ),
+  d: fc.constantFrom<number[]>(1, 3, 4, 8, 16, 17),
+  m: fc.constantFrom<number[]>(1, 2, 4, 8, 16, 19),
+  seed: fc.integer({ min: 0, max: 2 ** 30 }),
+  /** Whether heads lie interleaved, as a linear map gives them */
+  interleaved: fc.boolean(),
+});
+
+type Sizes = typeof sizes extends fc.Arbitrary<infer T> ? T : never;
+
+/** Tokens in heads, (b, h, n, width) or (b, n, h, width) with a function that sees them as the first. */
+function heads({ b, h, n, seed, interleaved }: Sizes, width: number, at: number): Tensor {
+  return random.normal(random.fold(random.key(seed), at), interleaved ? [b, n, h, width] : [b, h, n, width]);
+}
+
+function inHeads({ interleaved }: Sizes): (x: Tensor) => Tensor {
+  return interleaved ? (x) => swapAxes(x, 1, 2) : (x) => x;
+}
+
+function maskOf({ b, n, seed }: Sizes): Tensor {
+  return less(random.uniform(random.fold(random.key(seed), 99), [b, n]), 0.7);
+}
+
+const runs = { numRuns: 20 };
+
+test("the near field", () => {
+  const options = fc.record({
+    bandwidth: fc.constantFrom(1, 2, 3, 6, 11, 40),
+    causal: fc.boolean(),
+    masked: fc.boolean(),
+    biased: fc.boolean(),
+  });
+  const law = fc.property(sizes, options, (s, { masked, biased, ...rule }) => {
+    const view = inHeads(s);
+    const mask = masked ? maskOf(s) : null;
+    const slots = rule.causal ? rule.bandwidth : 2 * rule.bandwidth - 1;
+    const bias = random.normal(random.key(s.seed + 7), [s.h, slots]);
+    const op = (q: Tensor, k: Tensor, v: Tensor, b: Tensor): Tensor =>
+      nearField(view(q), view(k), view(v), { ...rule, mask, bias: biased ? b : null });
+    runsAlike(op, [heads(s, s.d, 0), heads(s, s.d, 1), heads(s, s.m, 2), bias], engines, { tolerance: 1e-5 });
+  });
+  fc.assert(law, runs);
+});
+
+test("the near field under a wide band, and with dropout", () => {
+  const q = random.normal(random.key(1), [1, 1, 300, 8]);
+  const wide = (x: Tensor, y: Tensor, z: Tensor): Tensor => nearField(x, y, z, { bandwidth: 150 });
+  runsAlike(wide, [q, mul(q, 0.5), mul(q, 2)], engines, { tolerance: 1e-5 });
+  const dropped = (x: Tensor): Tensor =>
+    nearField(x, x, x, { bandwidth: 4, dropout: { rate: 0.3, key: random.key(5) } });
+  runsAlike(dropped, [q], engines, { tolerance: 1e-5 });
+});
+
+test("the far field", () => {
+  const options = fc.record({
+    causal: fc.boolean(),
+    masked: fc.boolean(),
+    normalizer: fc.constantFrom("none", "sum", "rms") as fc.Arbitrary<"none" | "sum" | "rms">,
+    maps: fc.constantFrom(["elu"], ["elu", "tanh"], ["sigmoid"]) as fc.Arbitrary<(keyof typeof featureMaps)[]>,
+    eps: fc.constantFrom(0, 1e-6),
+  });
+  // A root mean square of one number leaves its sign alone: its derivative is a difference of equals.
+  const several = fc
+    .tuple(sizes, options)
+    .map(([s, o]) => [o.normalizer === "rms" ? { ...s, m: s.m + 1 } : s, o] as const);
+  const law = fc.property(several, ([s, { masked, maps, ...rule }]) => {
+    const view = inHeads(s);
+    const mask = masked ? maskOf(s) : null;
+    const op = (q: Tensor, k: Tensor, v: Tensor): unknown =>
+      farField(view(q), view(k), view(v), {
+        ...rule,
+        features: maps.map((name) => featureMaps[name]),
+        mask,
+        returnState: true,
+      });
+    runsAlike(op, [heads(s, s.d, 0), heads(s, s.d, 1), heads(s, s.m, 2)], engines, { tolerance: 1e-5 });
+  });
+  fc.assert(law, runs);
+});
+
+test("full attention", () => {
+  const options = fc.record({
+    causal: fc.boolean(),
+    masked: fc.boolean(),
+    bias: fc.constantFrom("none", "n", "hn", "bn"),
+  });
+  const small = sizes.map((s) => ({ ...s, n: Math.min(s.n, 70) }));
+  const law = fc.property(small, options, (s, { causal, masked, bias }) => {
+    const view = inHeads(s);
+    const mask = masked ? maskOf(s) : null;
+    const { b, h, n } = s;
+    const shape = { none: [1], n: [n, n], hn: [h, n, n], bn: [b, 1, 1, n] }[bias] as number[];
+    const op = (q: Tensor, k: Tensor, v: Tensor, added: Tensor): Tensor =>
+      fullAttention(view(q), view(k), view(v), { causal, mask, bias: bias === "none" ? null : added });
+    const args: [Tensor, Tensor, Tensor, Tensor] = [
+      heads(s, s.d, 0),
+      heads(s, s.d, 1),
+      heads(s, s.m, 2),
+      random.normal(random.key(s.seed), shape),
+    ];
+    runsAlike(op, args, engines, { tolerance: 1e-5 });
+  });
+  fc.assert(law, runs);
+});
+
+test("fast weights and causal products", () => {
+  const law = fc.property(sizes, fc.boolean(), (s, reverse) => {
+    const [q, k, v] = [
+      heads({ ...s, interleaved: false }, s.d, 0),
+      heads({ ...s, interleaved: false }, s.d, 1),
+      heads({ ...s, interleaved: false }, s.m, 2),
+    ];
+    runsAlike((x: Tensor, y: Tensor, z: Tensor) => causalProduct(x, y, z, null, { reverse }), [q, k, v], engines, {
+      tolerance: 1e-5,
+    });
+    const unit = (x: Tensor): Tensor => featureMaps.unitSilu.apply(x);
+    const beta = random.normal(random.key(s.seed + 3), [s.b, s.h, s.n]);
+    const delta = (x: Tensor, y: Tensor, z: Tensor, t: Tensor): Tensor =>
+      fastWeight(unit(x), unit(y), z, sigmoid(t), { chunk: 16 });
+    if (s.n <= 40) runsAlike(delta, [q, k, v, beta], engines, { tolerance: 1e-4 });
+  });
+  fc.assert(law, { numRuns: 10 });
+});
+
+test("layers: norms, cross-entropy, dropout, Adam", () => {
+  const rows = fc.record({
+    rows: fc.integer({ min: 1, max: 300 }),
+    c: fc.integer({ min: 2, max: 70 }),
+    seed: fc.integer({ min: 0, max: 1e6 }),
+  });
+  const law = fc.property(rows, ({ rows, c, seed }) => {
+    const drawn = (at: number, shape: number[]): Tensor => random.normal(random.fold(random.key(seed), at), shape);
+    const [x, gain, bias] = [drawn(0, [rows, c]), drawn(1, [c]), drawn(2, [c])];
+    runsAlike((t: Tensor, u: Tensor, w: Tensor) => layerNorm(t, u, w), [x, gain, bias], engines, { tolerance: 1e-4 });
+    runsAlike((t: Tensor, u: Tensor) => rmsNorm(t, u), [x, gain], engines, { tolerance: 1e-4 });
+    const labels = cast(mul(random.uniform(random.key(seed), [rows]), c), "int32");
+    // Beside the logits, in whose digits a loss near 0 is lost.
+    const losses = (t: Tensor): Tensor[] => [softmaxCrossEntropy(mul(t, 30), labels), mul(t, 30)];
+    runsAlike(losses, [x], engines, { tolerance: 1e-5 });
+    runsAlike((t: Tensor) => dropout(t, { rate: 0.4, key: random.key(seed) }), [x], engines, { tolerance: 1e-6 });
+    const square = mul(x, x);
+    const adam = (g: Tensor, step: Tensor): unknown => adamUpdate(g, x, square, { step });
+    runsAlike(adam, [x, ones([])], engines, { tolerance: 1e-4 });
+  });
+  fc.assert(law, { numRuns: 12 });
+});
+
+test("a label that is no class and a row that is not there are told as the value rules tell them", () => {
+  const [logits, labels] = [ones([2, 3]), cast(mul(ones([2]), 3), "int32")];
+  const loss = jit((x: Tensor, y: Tensor) => softmaxCrossEntropy(x, y), { engine: engines[1] });
+  assert.throws(() => loss(logits, labels), /^RangeError: take: expected indices from 0 to 2, got 3; /);
+  assert.throws(() => softmaxCrossEntropy(logits, labels), /^RangeError: take: expected indices from 0 to 2, got 3; /);
+});
