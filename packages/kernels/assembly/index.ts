@@ -13,7 +13,8 @@ export { triangularSolve_float32, triangularSolve_float64 } from "./triangular-s
 export * from "./band";
 export { causalPrefix, causalProduct, causalSums } from "./causal-product";
 export { causalProduct_float64 } from "./causal-product-64";
-export { matmul, matmulPack, matmulVector, matmul_float64, matmul_int32 } from "./matmul";
+export { matmul } from "./matmul";
+export { matmul64, matmulInt } from "./matmul-other";
 export { nearField } from "./near-field";
 export { nearFieldBias, nearFieldPullback } from "./near-field-pullback";
 export { layerNorm, layerNormPullback, layerNormPullbackSum } from "./layer-norm";

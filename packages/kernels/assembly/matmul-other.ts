@@ -1,7 +1,7 @@
 import { first } from "./share";
 
-// The products of matmul-strided.ts in other dtypes. A unit is a block of ROWS rows of one batch; B is packed into panels of 32 bytes a row,
-// so that a panel is read one cache line after the other, unless a unit has too few rows to share it.
+// The products of matmul in other dtypes. A unit is a block of at most ROWS rows of one batch; B is packed into panels
+// of 32 bytes a row, so that a panel is read one cache line after the other, unless too few rows share it.
 
 // @ts-ignore: decorator
 @inline
@@ -83,7 +83,9 @@ function matmulOf<T>(at: usize, scratch: usize, worker: i32, workers: i32): void
 @inline
 function offset(strides: usize, i0: i32, i1: i32, i2: i32): usize {
   return (
-    <usize>i0 * <usize>load<u32>(strides) + <usize>i1 * <usize>load<u32>(strides, 4) + <usize>i2 * <usize>load<u32>(strides, 8)
+    <usize>i0 * <usize>load<u32>(strides) +
+    <usize>i1 * <usize>load<u32>(strides, 4) +
+    <usize>i2 * <usize>load<u32>(strides, 8)
   );
 }
 

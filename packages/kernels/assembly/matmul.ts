@@ -1,132 +1,184 @@
 import { first } from "./share";
 
-// C = A B + bias + residual in tiles of 4 × 8 whose sums stay in registers. B is read in panels of 8 columns: packed ones, or, where its
-// rows are contiguous and not read often enough to pay for packing, as it lies. Eight accumulators, two vectors of B and one of A are what
-// 15 registers hold; neither unrolling nor more accumulators is faster (V8 spills them).
+// C = A B + bias + residual in tiles of 4 × 8 whose sums stay in registers: 8 accumulators, two vectors of B and one
+// of A are what 15 registers hold; neither unrolling nor more accumulators is faster (V8 spills). B is packed into
+// panels of 8 columns, or read as it lies where few rows of A share it; A is packed into panels of 4 rows where at
+// least four panels of B share it.
 
-/** Rows of B in one pass: what is summed in registers, before sums are added to C. */
+/** Terms of k in one pass: what is summed in registers, before sums are added to C. */
 // @ts-ignore: decorator
 @inline
 const CHUNK: i32 = 256;
-
-/**
- * Copy B into panels of 8 columns, (batch, ⌈m / 8⌉, k, 8), the last filled up with zeros.
- * words: 0 B · 1 panels · 2 k · 3 m · 4 row stride · 5 column stride · 6 batches · 7 batch stride; strides in bytes
- */
-export function matmulPack(at: usize, scratch: usize, worker: i32, workers: i32): void {
-  const k = <usize>load<u32>(at, 8);
-  const m = load<i32>(at, 12);
-  const rowStride = <isize>load<i32>(at, 16);
-  const columnStride = <isize>load<i32>(at, 20);
-  const panels = (m + 7) >> 3;
-  const units = panels * load<i32>(at, 24);
-  const last = first(units, worker + 1, workers);
-  for (let unit = first(units, worker, workers); unit < last; unit++) {
-    const column = (unit % panels) << 3;
-    const width = min(8, m - column);
-    let to = <usize>load<u32>(at, 4) + <usize>unit * (k << 5);
-    let from = <usize>load<u32>(at) + <usize>(unit / panels) * <usize>load<u32>(at, 28) + <isize>column * columnStride;
-    if (width == 8 && columnStride == 4) {
-      for (let end = to + (k << 5); to < end; to += 32, from += rowStride) {
-        v128.store(to, v128.load(from));
-        v128.store(to, v128.load(from, 16), 16);
-      }
-      continue;
-    }
-    for (let p: usize = 0; p < k; p++, to += 32, from += rowStride) {
-      let c = 0;
-      for (let source = from; c < width; c++, source += columnStride) {
-        store<f32>(to + (<usize>c << 2), load<f32>(source));
-      }
-      for (; c < 8; c++) store<f32>(to + (<usize>c << 2), 0);
-    }
-  }
-}
+/** Numbers of B that are packed at a time: 64 KB. */
+// @ts-ignore: decorator
+@inline
+const PACKED: i32 = 16384;
+/** Rows of A that every panel of B goes over before the next rows. */
+// @ts-ignore: decorator
+@inline
+const ROWS: i32 = 64;
+/** Panels of B from which on it pays to pack A: addresses then differ by constants, which makes the loop shorter. */
+// @ts-ignore: decorator
+@inline
+const PACKS_FROM: i32 = 4;
+// @ts-ignore: decorator
+@inline
+const MAX_COLUMNS: i32 = 256;
+/** Where things lie in scratch: a tile, the start of its sums at the right edge, zeros, packed A, packed B. */
+// @ts-ignore: decorator
+@inline
+const START: usize = 128;
+// @ts-ignore: decorator
+@inline
+const ZEROS: usize = 160;
+// @ts-ignore: decorator
+@inline
+const PACKED_A: usize = 192;
+// @ts-ignore: decorator
+@inline
+const PACKED_B: usize = 192 + 65536;
 
 /**
  * words, strides in bytes:
- *   0 A · 1 B, or its panels · 2 C · 3 n · 4 k · 5 m · 6 A's row stride · 7 its column stride · 8 B's row stride (32 for panels) ·
- *   9 from one panel of 8 columns to the next · 10 C's row stride ·
- *   11–13 sizes of three batch axes · 14–16 A's strides along them · 17–19 B's · 20–22 C's ·
- *   23 bias (m) or 0 · 24 residual, laid out as C, or 0 · 25 rows of a unit, a multiple of 4 · 26 columns of a unit, a multiple of 8
- * scratch: 128 bytes
+ *   0 A (n, k) · 1 B (k, m) · 2 C (n, m) · 3 n · 4 k · 5 m · 6 A's row stride · 7 its column stride ·
+ *   8 B's row stride · 9 its column stride · 10 C's row stride · 11–13 sizes of three batch axes ·
+ *   14–16 A's strides along them · 17–19 B's · 20–22 C's · 23 bias (m) or 0 ·
+ *   24 residual, laid out as C, or 0; it may lie on C · 25 activation, always 0
+ * Of A's two strides one is 4 (where both axes are longer than one), and so of B's. A stride 0 of a batch axis repeats.
+ * scratch: 131264 bytes
  */
 export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const n = load<i32>(at, 12);
   const k = load<i32>(at, 16);
   const m = load<i32>(at, 20);
-  const rowA = <isize>load<i32>(at, 24);
-  const columnA = <isize>load<i32>(at, 28);
-  const rowB = <isize>load<i32>(at, 32);
-  const panelB = <isize>load<i32>(at, 36);
-  const rowC = <isize>load<i32>(at, 40);
+  if (n == 0 || m == 0) return;
+  if (n == 1 || m == 1) {
+    products(at, scratch, worker, workers);
+    return;
+  }
+  const rowA = <usize>load<u32>(at, 24);
+  const columnA = <usize>load<u32>(at, 28);
+  const rowB = <usize>load<u32>(at, 32);
+  const columnB = <usize>load<u32>(at, 36);
+  const rowC = <usize>load<u32>(at, 40);
   const b1 = load<i32>(at, 48);
   const b2 = load<i32>(at, 52);
+  const batches = load<i32>(at, 44) * b1 * b2;
   const bias = <usize>load<u32>(at, 92);
   const residual = <usize>load<u32>(at, 96);
-  const rows = load<i32>(at, 100);
-  const columns = load<i32>(at, 104);
-  const rowBlocks = (n + rows - 1) / rows;
-  const columnBlocks = (m + columns - 1) / columns;
-  const blocks = rowBlocks * columnBlocks;
-  const units = load<i32>(at, 44) * b1 * b2 * blocks;
-  const from = first(units, worker, workers);
-  const to = first(units, worker + 1, workers);
-  // All units of this worker go through a chunk of k before the next, so that the chunk of a shared B stays in cache.
-  for (let p = 0; p == 0 || p < k; p += CHUNK) {
-    const depth = min(CHUNK, k - p);
-    const begins = p == 0;
-    const ends = p + CHUNK >= k;
-    for (let unit = from; unit < to; unit++) {
-      const batch = unit / blocks;
-      const i0 = batch / (b1 * b2);
-      const i1 = (batch / b2) % b1;
-      const i2 = batch % b2;
-      const rowBegin = ((unit % blocks) / columnBlocks) * rows;
-      const columnBegin = (unit % columnBlocks) * columns;
-      const rowEnd = min(n, rowBegin + rows);
-      const columnEnd = min(m, columnBegin + columns);
-      const a =
-        <usize>load<u32>(at) + offset(at + 56, i0, i1, i2) + <isize>rowBegin * rowA + <isize>p * columnA;
-      const b = <usize>load<u32>(at, 4) + offset(at + 68, i0, i1, i2) + <isize>p * rowB;
-      const shift = offset(at + 80, i0, i1, i2) + <isize>rowBegin * rowC;
-      const c = <usize>load<u32>(at, 8) + shift;
-      for (let column = columnBegin; column < columnEnd; column += 8) {
-        const panel = b + <isize>(column >> 3) * panelB;
-        const width = min(8, columnEnd - column);
-        const along = <usize>column << 2;
-        const added = ends && residual != 0 ? residual + shift + along : 0;
-        const start = begins && bias != 0 ? bias + along : 0;
-        let row = rowBegin;
-        let left = a;
-        let target = c + along;
-        let extra = added;
-        for (; row + 4 <= rowEnd; row += 4) {
-          const whole = width == 8;
-          const place = whole ? target : scratch;
-          const stride = whole ? rowC : 32;
-          if (!whole && !begins) gatherTile(scratch, target, rowC, 4, width);
-          if (rowA == 4) tileOfColumns(left, columnA, panel, rowB, depth, place, stride, begins, start);
-          else tileOfRows(left, rowA, columnA, panel, rowB, depth, place, stride, begins, start);
-          if (!whole) scatterTile(target, scratch, rowC, 4, width);
-          if (extra) {
-            addTile(target, extra, rowC, 4, width);
-            extra += 4 * rowC;
-          }
-          left += 4 * rowA;
-          target += 4 * rowC;
+
+  const chunks = max(1, (k + CHUNK - 1) / CHUNK);
+  const chunk = max(1, (k + chunks - 1) / chunks);
+  let rows = ROWS;
+  let columns = min(MAX_COLUMNS, (PACKED / chunk) & ~7);
+  // Blocks of columns alike, each of whole panels.
+  columns = (((m + 7) >> 3) + (m + columns - 1) / columns - 1) / ((m + columns - 1) / columns) << 3;
+  let columnBlocks = (m + columns - 1) / columns;
+  let rowBlocks = (n + rows - 1) / rows;
+  while (batches * rowBlocks * columnBlocks < 8 && rows + columns > 12 && <i64>rows * columns * k > 16384) {
+    if (rows > 16 || (rows > 4 && columns <= 32)) rows >>= 1;
+    else columns = ((columns >> 3) + 1) >> 1 << 3;
+    columnBlocks = (m + columns - 1) / columns;
+    rowBlocks = (n + rows - 1) / rows;
+  }
+
+  memory.fill(scratch + ZEROS, 0, 32);
+  let packed: usize = 0;
+  let packedColumn = -1;
+  const last = first(batches * columnBlocks * rowBlocks, worker + 1, workers);
+  for (let unit = first(batches * columnBlocks * rowBlocks, worker, workers); unit < last; ) {
+    // The units of one strip of columns go through k together.
+    const rowBegin = (unit % rowBlocks) * rows;
+    const run = min(rowBlocks - (unit % rowBlocks), last - unit);
+    const rowEnd = min(n, rowBegin + run * rows);
+    const strip = unit / rowBlocks;
+    unit += run;
+    const batch = strip / columnBlocks;
+    const columnBegin = (strip % columnBlocks) * columns;
+    const columnEnd = min(m, columnBegin + columns);
+    const i0 = batch / (b1 * b2);
+    const i1 = (batch / b2) % b1;
+    const i2 = batch % b2;
+    const a = <usize>load<u32>(at) + offset(at + 56, i0, i1, i2);
+    const b = <usize>load<u32>(at, 4) + offset(at + 68, i0, i1, i2) + <usize>columnBegin * columnB;
+    const shift = offset(at + 80, i0, i1, i2);
+    const c = <usize>load<u32>(at, 8) + shift;
+    const panels = (columnEnd - columnBegin + 7) >> 3;
+    const inPlace = columnB == 4 && rowEnd - rowBegin <= (rowB <= 1024 ? 16 : 8);
+    const packs = panels >= PACKS_FROM && rowEnd - rowBegin >= 4;
+
+    for (let p = 0; p == 0 || p < k; p += chunk) {
+      const depth = min(chunk, k - p);
+      const lies = b + <usize>p * rowB;
+      const panel = <usize>depth << 5;
+      if (inPlace) {
+        packedColumn = -1;
+        const rest = (columnEnd - columnBegin) & 7;
+        if (rest) packPanel(scratch + PACKED_B, lies + (<usize>(panels - 1) << 5), rowB, columnB, depth, rest);
+      } else if (chunks > 1 || b != packed || columnBegin != packedColumn) {
+        packed = b;
+        packedColumn = columnBegin;
+        for (let j = 0; j < panels; j++) {
+          packPanel(
+            scratch + PACKED_B + <usize>j * panel,
+            lies + <usize>(j << 3) * columnB,
+            rowB,
+            columnB,
+            depth,
+            min(8, columnEnd - columnBegin - (j << 3)),
+          );
         }
-        for (; row < rowEnd; row++) {
+      }
+      for (let blockBegin = rowBegin; blockBegin < rowEnd; blockBegin += ROWS) {
+        const blockEnd = min(rowEnd, blockBegin + ROWS);
+        const left = a + <usize>blockBegin * rowA + <usize>p * columnA;
+        if (packs) packRows(scratch + PACKED_A, left, rowA, columnA, depth, (blockEnd - blockBegin) >> 2);
+        for (let j = 0; j < panels; j++) {
+          const column = columnBegin + (j << 3);
+          const width = min(8, columnEnd - column);
           const whole = width == 8;
-          if (!whole && !begins) gatherTile(scratch, target, rowC, 1, width);
-          oneRow(left, columnA, panel, rowB, depth, whole ? target : scratch, begins, start);
-          if (!whole) scatterTile(target, scratch, rowC, 1, width);
-          if (extra) {
-            addTile(target, extra, rowC, 1, width);
-            extra += rowC;
+          const right = !inPlace
+            ? scratch + PACKED_B + <usize>j * panel
+            : whole
+              ? lies + (<usize>j << 5)
+              : scratch + PACKED_B;
+          const stepB: usize = inPlace && whole ? rowB : 32;
+          let start = scratch + ZEROS;
+          if (p == 0 && bias) {
+            start = bias + (<usize>column << 2);
+            if (!whole) {
+              memory.copy(scratch + START, start, <usize>width << 2);
+              start = scratch + START;
+            }
           }
-          left += rowA;
-          target += rowC;
+          let x = left;
+          let q = scratch + PACKED_A;
+          let to = c + <usize>blockBegin * rowC + (<usize>column << 2);
+          const more = p == 0 ? (residual ? residual + shift - c : 0) : 0;
+          const adds = p != 0 || residual != 0;
+          let row = blockBegin;
+          for (; row + 4 <= blockEnd; row += 4) {
+            const target = whole ? to : scratch;
+            const stride = whole ? rowC : 32;
+            const extra = whole && adds ? to + more : 0;
+            if (width <= 4) {
+              if (packs) halfTile(q, 4, 8, 12, 16, right, stepB, depth, start, scratch);
+              else halfTile(x, rowA, 2 * rowA, 3 * rowA, columnA, right, stepB, depth, start, scratch);
+            } else if (packs) tileOfPanel(q, right, stepB, depth, start, extra, target, stride);
+            else tileOfRows(x, rowA, 2 * rowA, 3 * rowA, columnA, right, stepB, depth, start, extra, target, stride);
+            if (!whole) scatter(to, scratch, rowC, 4, width, adds ? to + more : 0);
+            x += 4 * rowA;
+            q += <usize>depth << 4;
+            to += 4 * rowC;
+          }
+          if (row < blockEnd) {
+            const height = blockEnd - row;
+            const second: usize = height > 1 ? rowA : 0;
+            const third: usize = height > 2 ? 2 * rowA : 0;
+            if (width <= 4) halfTile(x, second, third, 0, columnA, right, stepB, depth, start, scratch);
+            else tileOfRows(x, second, third, 0, columnA, right, stepB, depth, start, 0, scratch, 32);
+            scatter(to, scratch, rowC, height, width, adds ? to + more : 0);
+          }
         }
       }
     }
@@ -135,81 +187,147 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
 
 // @ts-ignore: decorator
 @inline
-function offset(strides: usize, i0: i32, i1: i32, i2: i32): isize {
+function offset(strides: usize, i0: i32, i1: i32, i2: i32): usize {
   return (
-    <isize>i0 * <isize>load<i32>(strides) +
-    <isize>i1 * <isize>load<i32>(strides, 4) +
-    <isize>i2 * <isize>load<i32>(strides, 8)
+    <usize>i0 * <usize>load<u32>(strides) +
+    <usize>i1 * <usize>load<u32>(strides, 4) +
+    <usize>i2 * <usize>load<u32>(strides, 8)
   );
 }
 
-/** Write a tile, or add it to what stands there. */
-// @ts-ignore: decorator
-@inline
-function put(to: usize, x: v128, begins: bool, start: usize): void {
-  if (!begins) v128.store(to, f32x4.add(v128.load(to), x));
-  else v128.store(to, start ? f32x4.add(v128.load(start), x) : x);
+/** `depth` rows of up to 8 columns of B, 32 bytes each. What stands in columns that are not there does not matter. */
+function packPanel(to: usize, from: usize, row: usize, column: usize, depth: i32, width: i32): void {
+  const end = to + (<usize>depth << 5);
+  if (column == 4 && width == 8) {
+    for (; to < end; to += 32, from += row) {
+      v128.store(to, v128.load(from));
+      v128.store(to, v128.load(from, 16), 16);
+    }
+    return;
+  }
+  if (row == 4) {
+    const c1: usize = width > 1 ? column : 0;
+    const c2: usize = width > 2 ? 2 * column : 0;
+    const c3: usize = width > 3 ? 3 * column : 0;
+    const c4: usize = width > 4 ? 4 * column : 0;
+    const c5: usize = width > 5 ? 5 * column : 0;
+    const c6: usize = width > 6 ? 6 * column : 0;
+    const c7: usize = width > 7 ? 7 * column : 0;
+    for (; to + 128 <= end; to += 128, from += 16) {
+      transpose(to, 32, v128.load(from), v128.load(from + c1), v128.load(from + c2), v128.load(from + c3));
+      transpose(to + 16, 32, v128.load(from + c4), v128.load(from + c5), v128.load(from + c6), v128.load(from + c7));
+    }
+  }
+  for (; to < end; to += 32, from += row) {
+    let source = from;
+    for (let c: usize = 0; c < <usize>width << 2; c += 4, source += column) store<f32>(to + c, load<f32>(source));
+  }
 }
 
-/** Four rows of A, each with its numbers along k `columnA` apart. */
+/** Write a square of four rows as its columns, `apart` bytes apart. */
+// @ts-ignore: decorator
+@inline
+function transpose(to: usize, apart: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const low01 = v128.shuffle<f32>(x0, x1, 0, 4, 1, 5);
+  const high01 = v128.shuffle<f32>(x0, x1, 2, 6, 3, 7);
+  const low23 = v128.shuffle<f32>(x2, x3, 0, 4, 1, 5);
+  const high23 = v128.shuffle<f32>(x2, x3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f32>(low01, low23, 0, 1, 4, 5));
+  v128.store(to + apart, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
+  v128.store(to + 2 * apart, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
+  v128.store(to + 3 * apart, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+}
+
+/** Panels of four rows of A, 16 bytes of each k. */
+function packRows(to: usize, from: usize, row: usize, column: usize, depth: i32, panels: i32): void {
+  const size = <usize>depth << 4;
+  let i = 0;
+  // Sixteen rows side by side are a cache line.
+  if (row == 4) {
+    for (; i + 4 <= panels; i += 4, from += 64, to += 3 * size) {
+      let x = from;
+      for (const end = to + size; to < end; to += 16, x += column) {
+        v128.store(to, v128.load(x));
+        v128.store(to + size, v128.load(x, 16));
+        v128.store(to + 2 * size, v128.load(x, 32));
+        v128.store(to + 3 * size, v128.load(x, 48));
+      }
+    }
+  }
+  for (; i < panels; i++, from += 4 * row) {
+    const end = to + size;
+    let x = from;
+    if (row == 4) {
+      for (; to < end; to += 16, x += column) v128.store(to, v128.load(x));
+      continue;
+    }
+    if (column == 4) {
+      for (; to + 64 <= end; to += 64, x += 16) {
+        transpose(to, 16, v128.load(x), v128.load(x + row), v128.load(x + 2 * row), v128.load(x + 3 * row));
+      }
+    }
+    for (; to < end; to += 16, x += column) {
+      store<f32>(to, load<f32>(x));
+      store<f32>(to, load<f32>(x + row), 4);
+      store<f32>(to, load<f32>(x + 2 * row), 8);
+      store<f32>(to, load<f32>(x + 3 * row), 12);
+    }
+  }
+}
+
+/** Four rows of A, the others r1, r2, r3 bytes from the first. */
 function tileOfRows(
   a: usize,
-  rowA: isize,
-  columnA: isize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  stepA: usize,
   b: usize,
-  rowB: isize,
+  stepB: usize,
   depth: i32,
-  c: usize,
-  rowC: isize,
-  begins: bool,
   start: usize,
+  extra: usize,
+  c: usize,
+  rowC: usize,
 ): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00;
-  let c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  const row2 = rowA + rowA;
-  const row3 = row2 + rowA;
-  for (let end = b + <isize>depth * rowB; b != end; b += rowB, a += columnA) {
+  let c00 = v128.load(start), c01 = v128.load(start, 16);
+  let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
+  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += stepA) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     const a0 = v128.load32_splat(a);
     c00 = f32x4.add(c00, f32x4.mul(a0, b0));
     c01 = f32x4.add(c01, f32x4.mul(a0, b1));
-    const a1 = v128.load32_splat(a + rowA);
+    const a1 = v128.load32_splat(a + r1);
     c10 = f32x4.add(c10, f32x4.mul(a1, b0));
     c11 = f32x4.add(c11, f32x4.mul(a1, b1));
-    const a2 = v128.load32_splat(a + row2);
+    const a2 = v128.load32_splat(a + r2);
     c20 = f32x4.add(c20, f32x4.mul(a2, b0));
     c21 = f32x4.add(c21, f32x4.mul(a2, b1));
-    const a3 = v128.load32_splat(a + row3);
+    const a3 = v128.load32_splat(a + r3);
     c30 = f32x4.add(c30, f32x4.mul(a3, b0));
     c31 = f32x4.add(c31, f32x4.mul(a3, b1));
   }
-  const second = start ? start + 16 : 0;
-  put(c, c00, begins, start);
-  put(c + 16, c01, begins, second);
-  put(c + rowC, c10, begins, start);
-  put(c + rowC + 16, c11, begins, second);
-  put(c + 2 * rowC, c20, begins, start);
-  put(c + 2 * rowC + 16, c21, begins, second);
-  put(c + 3 * rowC, c30, begins, start);
-  put(c + 3 * rowC + 16, c31, begins, second);
+  put(c, c00, c01, extra);
+  put(c + rowC, c10, c11, extra ? extra + rowC : 0);
+  put(c + 2 * rowC, c20, c21, extra ? extra + 2 * rowC : 0);
+  put(c + 3 * rowC, c30, c31, extra ? extra + 3 * rowC : 0);
 }
 
-/** Four rows of A that lie side by side: A transposed. */
-function tileOfColumns(
+/** Four rows of A packed side by side. */
+function tileOfPanel(
   a: usize,
-  columnA: isize,
   b: usize,
-  rowB: isize,
+  stepB: usize,
   depth: i32,
-  c: usize,
-  rowC: isize,
-  begins: bool,
   start: usize,
+  extra: usize,
+  c: usize,
+  rowC: usize,
 ): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00;
-  let c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (let end = b + <isize>depth * rowB; b != end; b += rowB, a += columnA) {
+  let c00 = v128.load(start), c01 = v128.load(start, 16);
+  let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
+  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += 16) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     const a0 = v128.load32_splat(a);
@@ -225,140 +343,202 @@ function tileOfColumns(
     c30 = f32x4.add(c30, f32x4.mul(a3, b0));
     c31 = f32x4.add(c31, f32x4.mul(a3, b1));
   }
-  const second = start ? start + 16 : 0;
-  put(c, c00, begins, start);
-  put(c + 16, c01, begins, second);
-  put(c + rowC, c10, begins, start);
-  put(c + rowC + 16, c11, begins, second);
-  put(c + 2 * rowC, c20, begins, start);
-  put(c + 2 * rowC + 16, c21, begins, second);
-  put(c + 3 * rowC, c30, begins, start);
-  put(c + 3 * rowC + 16, c31, begins, second);
+  put(c, c00, c01, extra);
+  put(c + rowC, c10, c11, extra ? extra + rowC : 0);
+  put(c + 2 * rowC, c20, c21, extra ? extra + 2 * rowC : 0);
+  put(c + 3 * rowC, c30, c31, extra ? extra + 3 * rowC : 0);
 }
 
-function oneRow(
+/** The left half of a tile, of any four rows, into scratch. */
+function halfTile(
   a: usize,
-  columnA: isize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  stepA: usize,
   b: usize,
-  rowB: isize,
+  stepB: usize,
   depth: i32,
-  c: usize,
-  begins: bool,
   start: usize,
+  tile: usize,
 ): void {
-  let c0 = f32x4.splat(0);
-  let c1 = c0;
-  for (let end = b + <isize>depth * rowB; b != end; b += rowB, a += columnA) {
-    const x = v128.load32_splat(a);
-    c0 = f32x4.add(c0, f32x4.mul(x, v128.load(b)));
-    c1 = f32x4.add(c1, f32x4.mul(x, v128.load(b, 16)));
+  let c0 = v128.load(start);
+  let c1 = c0, c2 = c0, c3 = c0;
+  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += stepA) {
+    const b0 = v128.load(b);
+    c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0));
+    c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a + r1), b0));
+    c2 = f32x4.add(c2, f32x4.mul(v128.load32_splat(a + r2), b0));
+    c3 = f32x4.add(c3, f32x4.mul(v128.load32_splat(a + r3), b0));
   }
-  put(c, c0, begins, start);
-  put(c + 16, c1, begins, start ? start + 16 : 0);
+  v128.store(tile, c0);
+  v128.store(tile, c1, 32);
+  v128.store(tile, c2, 64);
+  v128.store(tile, c3, 96);
 }
 
-// Tiles at the right edge are worked on in scratch, 8 columns wide.
-
-function gatherTile(tile: usize, c: usize, rowC: isize, height: i32, width: i32): void {
-  for (let r = 0; r < height; r++) {
-    for (let i: usize = 0; i < <usize>width << 2; i += 4) store<f32>(tile + (<usize>r << 5) + i, load<f32>(c + <isize>r * rowC + i));
-  }
+// @ts-ignore: decorator
+@inline
+function put(to: usize, x: v128, y: v128, extra: usize): void {
+  v128.store(to, extra ? f32x4.add(v128.load(extra), x) : x);
+  v128.store(to, extra ? f32x4.add(v128.load(extra, 16), y) : y, 16);
 }
 
-function scatterTile(c: usize, tile: usize, rowC: isize, height: i32, width: i32): void {
-  for (let r = 0; r < height; r++) {
-    for (let i: usize = 0; i < <usize>width << 2; i += 4) store<f32>(c + <isize>r * rowC + i, load<f32>(tile + (<usize>r << 5) + i));
-  }
-}
-
-function addTile(c: usize, x: usize, row: isize, height: i32, width: i32): void {
-  for (let r = 0; r < height; r++) {
-    const to = c + <isize>r * row;
-    const from = x + <isize>r * row;
-    if (width == 8) {
-      v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
-      v128.store(to, f32x4.add(v128.load(to, 16), v128.load(from, 16)), 16);
-    } else for (let i: usize = 0; i < <usize>width << 2; i += 4) store<f32>(to + i, load<f32>(to + i) + load<f32>(from + i));
-  }
-}
-
-/**
- * Matrix times vector, c_i = Σ_p a_ip b_p + bias + residual_i, rows of A contiguous: a dot product each.
- * words: those of matmul, the batch axes joined to one: 11 its size · 14, 17, 20 its strides
- */
-export function matmulVector(at: usize, scratch: usize, worker: i32, workers: i32): void {
-  const n = load<i32>(at, 12);
-  const k = load<i32>(at, 16);
-  const bias = <usize>load<u32>(at, 92);
-  const residual = <usize>load<u32>(at, 96);
-  const units = load<i32>(at, 44) * n;
-  const last = first(units, worker + 1, workers);
-  for (let unit = first(units, worker, workers); unit < last; unit++) {
-    const batch = <isize>(unit / n);
-    const row = <isize>(unit % n);
-    const a = <usize>load<u32>(at) + batch * <isize>load<i32>(at, 56) + row * <isize>load<i32>(at, 24);
-    const b = <usize>load<u32>(at, 4) + batch * <isize>load<i32>(at, 68);
-    const shift = batch * <isize>load<i32>(at, 80) + row * <isize>load<i32>(at, 40);
-    let total: f64 = 0;
-    for (let p = 0; p < k; p += CHUNK) total += dot(a + (<usize>p << 2), b + (<usize>p << 2), min(CHUNK, k - p));
-    if (bias) total += load<f32>(bias);
-    if (residual) total += load<f32>(residual + shift);
-    store<f32>(<usize>load<u32>(at, 8) + shift, <f32>total);
+/** Copy the part of a tile that there is. */
+function scatter(c: usize, tile: usize, rowC: usize, height: i32, width: i32, extra: usize): void {
+  for (let r = 0; r < height; r++, c += rowC, tile += 32) {
+    let i: usize = 0;
+    for (; i + 16 <= <usize>width << 2; i += 16) {
+      const x = v128.load(tile + i);
+      v128.store(c + i, extra ? f32x4.add(v128.load(extra + i), x) : x);
+    }
+    for (; i < <usize>width << 2; i += 4) {
+      const x = load<f32>(tile + i);
+      store<f32>(c + i, extra ? load<f32>(extra + i) + x : x);
+    }
+    if (extra) extra += rowC;
   }
 }
 
-function dot(x: usize, y: usize, n: i32): f64 {
-  let a = f32x4.splat(0), b = a, c = a, d = a;
-  const end = x + (<usize>n << 2);
-  for (; x + 64 <= end; x += 64, y += 64) {
-    a = f32x4.add(a, f32x4.mul(v128.load(x), v128.load(y)));
-    b = f32x4.add(b, f32x4.mul(v128.load(x, 16), v128.load(y, 16)));
-    c = f32x4.add(c, f32x4.mul(v128.load(x, 32), v128.load(y, 32)));
-    d = f32x4.add(d, f32x4.mul(v128.load(x, 48), v128.load(y, 48)));
-  }
-  a = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
-  let total: f64 =
-    <f64>f32x4.extract_lane(a, 0) + f32x4.extract_lane(a, 1) + (<f64>f32x4.extract_lane(a, 2) + f32x4.extract_lane(a, 3));
-  for (; x < end; x += 4, y += 4) total += <f64>load<f32>(x) * load<f32>(y);
-  return total;
-}
+/** Outputs of a unit where one operand is a vector. */
+// @ts-ignore: decorator
+@inline
+const OUTPUTS: i32 = 256;
+/** Where the sums of one chunk of k, those of all and the chunk of the vector lie in scratch. */
+// @ts-ignore: decorator
+@inline
+const TOTALS: usize = 1024;
+// @ts-ignore: decorator
+@inline
+const VECTOR: usize = 2048;
 
-// The same in other dtypes, a row of C at a time: words as those of matmul, B as it lies, neither bias nor residual. A unit is one row.
-function matmulOf<T>(at: usize, worker: i32, workers: i32): void {
+/** One row or column: a matrix times a vector. Its strides are `along` k and `across` from an output to the next. */
+function products(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const n = load<i32>(at, 12);
   const k = load<i32>(at, 16);
   const m = load<i32>(at, 20);
-  const rowA = <isize>load<i32>(at, 24);
-  const columnA = <isize>load<i32>(at, 28);
-  const rowB = <isize>load<i32>(at, 32);
-  const columnB = <isize>load<i32>(at, 36);
+  const isRow = n == 1;
+  const outputs = isRow ? m : n;
+  const across = <usize>load<u32>(at + (isRow ? 36 : 24));
+  const along = <usize>load<u32>(at + (isRow ? 32 : 28));
+  const step = <usize>load<u32>(at + (isRow ? 28 : 32));
+  const stepC: usize = isRow ? 4 : <usize>load<u32>(at, 40);
+  const bias = <usize>load<u32>(at, 92);
+  const residual = <usize>load<u32>(at, 96);
   const b1 = load<i32>(at, 48);
   const b2 = load<i32>(at, 52);
-  const units = load<i32>(at, 44) * b1 * b2 * n;
-  const last = first(units, worker + 1, workers);
-  for (let unit = first(units, worker, workers); unit < last; unit++) {
-    const batch = unit / n;
+  const batches = load<i32>(at, 44) * b1 * b2;
+  let block = OUTPUTS;
+  while (block > 32 && <i64>batches * ((outputs + block - 1) / block) < 8 && <i64>block * k > 16384) block >>= 1;
+  const blocks = (outputs + block - 1) / block;
+
+  const last = first(batches * blocks, worker + 1, workers);
+  for (let unit = first(batches * blocks, worker, workers); unit < last; unit++) {
+    const batch = unit / blocks;
     const i0 = batch / (b1 * b2);
     const i1 = (batch / b2) % b1;
     const i2 = batch % b2;
-    const row = <isize>(unit % n);
-    const a = <usize>load<u32>(at) + offset(at + 56, i0, i1, i2) + row * rowA;
+    const begin = (unit % blocks) * block;
+    const count = min(block, outputs - begin);
+    const a = <usize>load<u32>(at) + offset(at + 56, i0, i1, i2);
     const b = <usize>load<u32>(at, 4) + offset(at + 68, i0, i1, i2);
-    const c = <usize>load<u32>(at, 8) + offset(at + 80, i0, i1, i2) + row * <isize>load<i32>(at, 40);
-    for (let j: isize = 0; j < m; j++) {
-      let total: T = 0;
-      let x = a;
-      let y = b + j * columnB;
-      for (let p = 0; p < k; p++, x += columnA, y += rowB) total += load<T>(x) * load<T>(y);
-      store<T>(c + j * sizeof<T>(), total);
+    const matrix = (isRow ? b : a) + <usize>begin * across;
+    const vector = isRow ? a : b;
+    const bytes = <usize>((count + 3) & ~3) << 2;
+    memory.fill(scratch + TOTALS, 0, bytes);
+    for (let p = 0; p < k; p += CHUNK) {
+      const depth = min(CHUNK, k - p);
+      let x = vector + <usize>p * step;
+      if (step != 4) {
+        const to = scratch + VECTOR;
+        for (let i: usize = 0; i < <usize>depth << 2; i += 4, x += step) store<f32>(to + i, load<f32>(x));
+        x = to;
+      }
+      if (along == 4) dots(scratch, matrix + (<usize>p << 2), across, x, depth, count);
+      else addRows(scratch, matrix + <usize>p * along, along, across, x, depth, count);
+      for (let i = scratch; i < scratch + bytes; i += 16) {
+        v128.store(i, f32x4.add(v128.load(i, TOTALS), v128.load(i)), TOTALS);
+      }
+    }
+    const shift = offset(at + 80, i0, i1, i2) + <usize>begin * stepC;
+    let c = <usize>load<u32>(at, 8) + shift;
+    let extra = residual + shift;
+    for (let i: usize = 0; i < <usize>count; i++, c += stepC, extra += stepC) {
+      let total = load<f32>(scratch + (i << 2), TOTALS);
+      if (bias) total += load<f32>(bias + (isRow ? (<usize>begin + i) << 2 : 0));
+      if (residual) total += load<f32>(extra);
+      store<f32>(c, total);
     }
   }
 }
 
-export function matmul_float64(at: usize, scratch: usize, worker: i32, workers: i32): void {
-  matmulOf<f64>(at, worker, workers);
+/** Dot products with rows of a matrix, four at a time. */
+function dots(to: usize, row: usize, apart: usize, x: usize, depth: i32, count: i32): void {
+  const whole = <usize>(depth & ~3) << 2;
+  const all = <usize>depth << 2;
+  for (let i = 0; i < count; i += 4, to += 16, row += 4 * apart) {
+    const row1 = row + (i + 1 < count ? apart : 0);
+    const row2 = row + (i + 2 < count ? 2 * apart : 0);
+    const row3 = row + (i + 3 < count ? 3 * apart : 0);
+    let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0;
+    let p: usize = 0;
+    for (; p < whole; p += 16) {
+      const y = v128.load(x + p);
+      s0 = f32x4.add(s0, f32x4.mul(y, v128.load(row + p)));
+      s1 = f32x4.add(s1, f32x4.mul(y, v128.load(row1 + p)));
+      s2 = f32x4.add(s2, f32x4.mul(y, v128.load(row2 + p)));
+      s3 = f32x4.add(s3, f32x4.mul(y, v128.load(row3 + p)));
+    }
+    for (; p < all; p += 4) {
+      const y = load<f32>(x + p);
+      s0 = f32x4.replace_lane(s0, 0, f32x4.extract_lane(s0, 0) + y * load<f32>(row + p));
+      s1 = f32x4.replace_lane(s1, 0, f32x4.extract_lane(s1, 0) + y * load<f32>(row1 + p));
+      s2 = f32x4.replace_lane(s2, 0, f32x4.extract_lane(s2, 0) + y * load<f32>(row2 + p));
+      s3 = f32x4.replace_lane(s3, 0, f32x4.extract_lane(s3, 0) + y * load<f32>(row3 + p));
+    }
+    const low01 = v128.shuffle<f32>(s0, s1, 0, 4, 1, 5);
+    const high01 = v128.shuffle<f32>(s0, s1, 2, 6, 3, 7);
+    const low23 = v128.shuffle<f32>(s2, s3, 0, 4, 1, 5);
+    const high23 = v128.shuffle<f32>(s2, s3, 2, 6, 3, 7);
+    const lane0 = v128.shuffle<f32>(low01, low23, 0, 1, 4, 5);
+    const lane1 = v128.shuffle<f32>(low01, low23, 2, 3, 6, 7);
+    const lane2 = v128.shuffle<f32>(high01, high23, 0, 1, 4, 5);
+    const lane3 = v128.shuffle<f32>(high01, high23, 2, 3, 6, 7);
+    v128.store(to, f32x4.add(f32x4.add(lane0, lane2), f32x4.add(lane1, lane3)));
+  }
 }
 
-export function matmul_int32(at: usize, scratch: usize, worker: i32, workers: i32): void {
-  matmulOf<i32>(at, worker, workers);
+/** The sum of rows of a matrix, each times a number of x, four at a time. */
+function addRows(to: usize, row: usize, along: usize, across: usize, x: usize, depth: i32, count: i32): void {
+  memory.fill(to, 0, <usize>((count + 3) & ~3) << 2);
+  const all = <usize>count << 2;
+  const whole = across == 4 ? all & ~15 : 0;
+  let p = 0;
+  for (; p + 4 <= depth; p += 4, x += 16, row += 4 * along) {
+    const x0 = v128.load32_splat(x);
+    const x1 = v128.load32_splat(x, 4);
+    const x2 = v128.load32_splat(x, 8);
+    const x3 = v128.load32_splat(x, 12);
+    const row1 = row + along;
+    const row2 = row1 + along;
+    const row3 = row2 + along;
+    for (let i: usize = 0; i < whole; i += 16) {
+      const low = f32x4.add(f32x4.mul(x0, v128.load(row + i)), f32x4.mul(x1, v128.load(row1 + i)));
+      const high = f32x4.add(f32x4.mul(x2, v128.load(row2 + i)), f32x4.mul(x3, v128.load(row3 + i)));
+      v128.store(to + i, f32x4.add(v128.load(to + i), f32x4.add(low, high)));
+    }
+    let source = (whole >> 2) * across;
+    for (let i = whole; i < all; i += 4, source += across) {
+      const low = load<f32>(x) * load<f32>(row + source) + load<f32>(x, 4) * load<f32>(row1 + source);
+      const high = load<f32>(x, 8) * load<f32>(row2 + source) + load<f32>(x, 12) * load<f32>(row3 + source);
+      store<f32>(to + i, load<f32>(to + i) + (low + high));
+    }
+  }
+  for (; p < depth; p++, x += 4, row += along) {
+    const y = load<f32>(x);
+    let source = row;
+    for (let i: usize = 0; i < all; i += 4, source += across) {
+      store<f32>(to + i, load<f32>(to + i) + y * load<f32>(source));
+    }
+  }
 }

@@ -7,6 +7,7 @@ import {
   GROUP,
   hide,
   KEYS_ROW,
+  OTHER,
   pair,
   REACH,
   scores,
@@ -19,9 +20,8 @@ import { first } from "./share";
 
 // p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i;
 // dq_i = scale Σ_j ds_ij k_j, dk_j = scale Σ_i ds_ij q_i, dv_j = Σ_i p_ij g_i, dbias_t = Σ_i ds_{i, i − left + t}.
-//
-// A unit of work writes the cotangents of the tokens of a segment, and so goes over the queries that reach its keys: its own, and on either
-// side some of its neighbours'.
+// A unit of work writes the cotangents of the tokens of a segment, so it goes over the queries that reach its keys: its
+// own, and some of its neighbours on either side.
 
 /** L of the rows of a block, ∞ instead of −∞ and behind the last, so that e^{t − L} is 0. */
 function shiftsOf(to: usize, logSumExp: usize, rows: i32): void {
@@ -51,8 +51,8 @@ function pulled(p: usize, products: usize, factor: v128, ofRow: v128): void {
 }
 
 /**
- * Logits to p and products g_i·v_j to ds. Where all of a row is here, `normalise` divides by its sum, which is 1 but for the rounding of L:
- * that is coarse where logits are large.
+ * Logits to p and products g_i·v_j to ds. Where all of a row is here, `normalise` divides by its sum, which is 1 but
+ * for the rounding of L: that is coarse where logits are large.
  */
 function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, ofRows: usize, normalise: bool): void {
   const end = s + <usize>count * TILE_ROW;
@@ -87,7 +87,7 @@ function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, 
   }
 }
 
-/** Add to the keys from number `begin` to `end` of a tile the rows of its queries, weighted: to_j += factor · Σ_i w_ij x_i. */
+/** Add rows of the queries of a tile to its keys from number `begin` to `end`: to_j += factor · Σ_i w_ij x_i. */
 function addToKeys(
   to: usize,
   toRow: usize,
@@ -105,11 +105,13 @@ function addToKeys(
 ): void {
   for (let j = begin; j < end; j += 2, to += 2 * toRow) {
     const i = max(0, j - count + 1);
-    const size = min(rows, j + 2) - i;
+    const lead = j >= count - 1;
+    const trail = j + 1 < rows;
+    const shared = min(rows, j + 2) - i - i32(lead) - i32(trail);
     const w = tile + <usize>(j - i) * TILE_ROW + bytes(i);
     const second = j + 1 < end ? to + toRow : 0;
     const x = from + <usize>i * fromRow;
-    pair(to, second, w, TILE_ROW, 4 - TILE_ROW, x, fromRow, size, width, false, keep, factor, spare);
+    pair(to, second, w, TILE_ROW, OTHER, x, fromRow, lead, shared, trail, width, false, keep, factor, spare);
   }
 }
 
@@ -124,26 +126,30 @@ function addRowSums(to: usize, tile: usize, count: i32, lanes: i32): void {
   }
 }
 
-/** Fill rows with zeros. */
+/** Fill rows with zeros; `memory.fill` costs more than a row. */
 function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
-  for (; rows > 0; rows--, to += toRow) memory.fill(to, 0, bytes(width));
+  const body = bytes(width & ~3);
+  for (; rows > 0; rows--, to += toRow) {
+    let x: usize = 0;
+    for (; x < body; x += 16) v128.store(to + x, f32x4.splat(0));
+    for (; x < bytes(width); x += 4) store<f32>(to + x, 0);
+  }
 }
 
 /**
- * The cotangents of queries, keys and values, those that are wanted, and of the bias in parts. A mask hides keys from all, whose cotangents are
- * 0. Every unit (b, h, ⌈n / segment⌉) computes left + right queries of its neighbours again: segments of max(256, 4 (left + right + 1)) tokens
- * keep that small.
+ * The cotangents of queries, keys and values, those that are wanted, and of the bias in parts; those of masked keys are
+ * 0. A unit, one of b · h · ⌈n / segment⌉, takes up to left + right queries of its neighbours again: with segments of
+ * max(256, 2 (left + right + 1)) tokens or more that costs less than a tenth. Sums depend on the segment: it must not
+ * depend on the number of workers.
  * words: 0 … 19 as of nearField ·
  *   20 o (b, h, n, m) · 21 its strides of batch · 22 head · 23 row ·
- *   24 L (b, h, n) · 25 … 27 as of nearField ·
+ *   24 L (b, h, n), contiguous · 25 mask · 26 … 27 as of nearField ·
  *   28 g (b, h, n, m) · 29 its strides of batch · 30 head · 31 row ·
  *   32 dq (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
  *   36 dk (b, h, n, d) or 0 · 37 its strides of batch · 38 head · 39 row ·
  *   40 dv (b, h, n, m) or 0 · 41 its strides of batch · 42 head · 43 row ·
- *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 ·
- *   45 tokens of a segment
- * scratch: 4 (64 (d + m + 2) + 144 (max(d, m) + 1) + 128 max(D, M) + 64 (D + M) + 2 max(D, M) + 10900) bytes, D and M being d and m rounded
- *   up to 4
+ *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 · 45 tokens of a segment
+ * scratch: 4 (64 (d + m + D + M) + 176 max(d, m) + 130 max(D, M) + 10628) bytes, D and M being d and m rounded up to 4
  */
 export function nearFieldPullback(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const h = load<i32>(at, 4);
@@ -173,9 +179,9 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   const features = padded(d);
   const width = padded(m);
   const widest = max(features, width);
-  const s = scratch + TILE_ROW;
+  const s = scratch;
   const ds = s + TILE;
-  const qt = scratch + 2 * TILE;
+  const qt = ds + TILE;
   const gt = qt + bytes(BLOCK * d);
   const turned = gt + bytes(BLOCK * m);
   const shown = turned + <usize>max(d, m) * KEYS_ROW;
@@ -190,8 +196,6 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   const zeros = scales + 8;
   v128.store(ones, f32x4(1, 1, scale, scale));
   memory.fill(zeros, 0, bytes(REACH));
-  memory.fill(s - TILE_ROW, 0, TILE_ROW);
-  memory.fill(ds - TILE_ROW, 0, TILE_ROW);
 
   const apart = qRow > bytes(d) && slots <= GROUP;
   const segments = (n + segment - 1) / segment;
@@ -288,15 +292,13 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
         scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
         pull(s, ds, count, lanes, shifts, ofRows, alone);
 
-        memory.fill(s + <usize>count * TILE_ROW, 0, TILE_ROW);
-        memory.fill(ds + <usize>count * TILE_ROW, 0, TILE_ROW);
         if (own && ofQueries) {
           for (let r = 0; r < rows; r += 2) {
             const to = dq + <usize>(i + r) * dqRow;
             const second = r + 1 < rows ? to + dqRow : 0;
             const w = ds + bytes(r);
             const x = from + <usize>r * fromRow;
-            pair(to, second, w, 4 - TILE_ROW, TILE_ROW, x, fromRow, count + 1, d, fresh, ones, scales, spare);
+            pair(to, second, w, OTHER, TILE_ROW, x, fromRow, true, count - 1, true, d, fresh, ones, scales, spare);
           }
         }
         if (own && parts) addRowSums(part + bytes(t), ds, count, lanes);
@@ -319,7 +321,8 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
 
 /**
  * dbias, the sum of its parts over batch and segments:
- * words: 0 b · 1 h · 2 ⌈n / segment⌉ · 3 left + right + 1 · 4 parts of dbias (b, h, segments, slots) · 5 dbias (h, slots), contiguous both
+ * words: 0 b · 1 h · 2 ⌈n / segment⌉ · 3 left + right + 1 ·
+ *   4 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1) · 5 dbias (h, left + right + 1), both contiguous
  * scratch: none
  */
 export function nearFieldBias(at: usize, scratch: usize, worker: i32, workers: i32): void {

@@ -1,10 +1,10 @@
 import { bytes, copyRows, padded, transpose } from "./low-rank-tile";
 import { ONE, splat } from "./math/splat";
 
-// A tile is a block of queries by a group of diagonals: row t holds the scores of queries i with keys origin + i + t, so that maxima, sums
-// and exponentials go down the rows without steps across lanes. Of transposed keys the row of each feature is read from an address that
-// moves with the diagonal. Sums over keys (or over queries, for the cotangents of keys) take two rows at a time: both read the same
-// vectors, one diagonal apart, and a row of zeros before the first and behind the last diagonal stands for what only one of them has.
+// A tile is a block of queries by a group of diagonals: row t holds the scores of queries i with keys origin + i + t,
+// so that maxima, sums and exponentials go down the rows without steps across lanes. Of transposed keys the row of each
+// feature is read from an address that moves with the diagonal. Sums over keys (or over queries, for the cotangents of
+// keys) take two rows at a time: both read the same vectors, one diagonal apart.
 
 /** Queries of a block. */
 // @ts-ignore: decorator
@@ -21,29 +21,37 @@ export const GROUP: i32 = 64;
 @inline
 export const REACH: i32 = BLOCK + GROUP;
 
-/** Bytes between rows of a tile; no power of two, so that a column of it spreads over the sets of the cache. */
+/** Bytes between rows of a tile; no power of two, so that its columns spread over the sets of the cache. */
 // @ts-ignore: decorator
 @inline
 export const TILE_ROW: usize = 4 * (BLOCK + 16);
 
-/** Bytes of a tile and its two rows of zeros. */
+/** Bytes from the weight of a query to that of the next query with the same key. */
 // @ts-ignore: decorator
 @inline
-export const TILE: usize = TILE_ROW * (GROUP + 2);
+export const OTHER: usize = 4 - TILE_ROW;
 
-/** Bytes between rows of transposed keys. */
+/** Bytes of a tile. */
+// @ts-ignore: decorator
+@inline
+export const TILE: usize = TILE_ROW * GROUP;
+
+/** Bytes between rows of transposed keys: an odd number of cache lines. */
 // @ts-ignore: decorator
 @inline
 export const KEYS_ROW: usize = 4 * (REACH + 48);
 
-/** Diagonals whose sums fit the registers at a time. */
+/** The most diagonals of a portion. */
 // @ts-ignore: decorator
 @inline
 const DIAGONALS: i32 = 7;
 
-/** Write −∞ for the keys from `origin` on that are outside the sequence or masked, 0 for the others; returns whether there are any such. */
+/**
+ * Write −∞ for the keys from `origin` on that are outside the sequence or masked, 0 for the others; returns whether
+ * there are any to hide.
+ */
 export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): bool {
-  memory.fill(to, 0, bytes(count));
+  for (let x: usize = 0; x < bytes(count); x += 16) v128.store(to + x, f32x4.splat(0));
   const begin = min(max(-origin, 0), count);
   const end = max(min(n - origin, count), begin);
   for (let j = 0; j < begin; j++) store<f32>(to + bytes(j), -Infinity);
@@ -59,7 +67,15 @@ export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): b
 }
 
 /** Copy rows from `origin` on, padded with zeros to whole vectors; a row of zeros for each that is hidden. */
-export function copyShown(to: usize, from: usize, fromRow: usize, hidden: usize, origin: i32, count: i32, width: i32): void {
+export function copyShown(
+  to: usize,
+  from: usize,
+  fromRow: usize,
+  hidden: usize,
+  origin: i32,
+  count: i32,
+  width: i32,
+): void {
   const row = bytes(padded(width));
   const body = bytes(width & ~3);
   for (let j = 0; j < count; j++, to += row) {
@@ -72,7 +88,10 @@ export function copyShown(to: usize, from: usize, fromRow: usize, hidden: usize,
   }
 }
 
-/** The columns of rows as vectors of 4 rows: number 4 i + r of column c is at to + 16 (i · width + c) + 4 r, 0 behind the last row. */
+/**
+ * The columns of rows in vectors of 4 rows, one after the other: the number of row 4 i + r and column c lies at
+ * to + 16 (i · width + c) + 4 r, 0 behind the last row.
+ */
 export function turnByFours(to: usize, from: usize, fromRow: usize, rows: i32, width: i32): void {
   for (; rows > 0; rows -= 4) {
     transpose(to, 16, from, fromRow, min(rows, 4), width);
@@ -82,8 +101,8 @@ export function turnByFours(to: usize, from: usize, fromRow: usize, rows: i32, w
 }
 
 /**
- * Read the cache lines of rows: where heads lie apart within a row the processor does not foresee them, and misses that come one by one cost
- * more than together. What is read goes to `to`, lest it be dropped.
+ * Read the cache lines of rows. Where rows lie apart the processor does not foresee them, and misses that come one by
+ * one cost more than together. What is read goes to `to`, lest it be dropped.
  */
 export function touch(to: usize, from: usize, fromRow: usize, begin: i32, end: i32, width: i32): void {
   let bits = 0;
@@ -108,7 +127,8 @@ function storeScore(s: usize, sum: v128, scale: usize, hidden: usize, bias: usiz
 
 const ZEROS = memory.data(16 * DIAGONALS, 16);
 
-// One feature of 4 queries and `count` diagonals.
+// `count` diagonals, 4 queries at a time. V8 puts the loads of a feature before its arithmetic: 7 sums, 7 keys and the
+// queries are what 15 registers hold.
 // @ts-ignore: decorator
 @inline
 function diagonals(
@@ -158,8 +178,8 @@ function diagonals(
 }
 
 /**
- * A tile of scores, scale · q_i·k_j + hidden_j + bias_t, of transposed queries and keys; `lanes` is a multiple of 4. The
- * diagonals are taken in portions of almost the same size.
+ * A tile of scores, scale · q_i·k_j + hidden_j + bias_t, of transposed queries (by fours) and keys; `lanes` is a
+ * multiple of 4. Diagonals are taken in portions of almost the same size.
  */
 export function scores(
   s: usize,
@@ -193,9 +213,9 @@ export function scores(
   }
 }
 
-// e^x = 2ⁿ 2^f, n + f = x log₂e: adding MAGIC = 1.5·2²³ + 127 rounds to n and leaves n + 127 in the low bits, which shifted are 2ⁿ, and
-// exactly 0 at the clamp, n = −127. 2^f is a minimax polynomial of degree 6 on |f| ≤ ½, relative error 2⁻²⁸·⁹. The shift comes before log₂e:
-// where logits are in the thousands, their difference is exact and rounded logits are not.
+// e^x = 2ⁿ 2^f, n + f = x log₂e: adding MAGIC = 1.5·2²³ + 127 rounds to n and leaves n + 127 in the low bits, which
+// shifted are 2ⁿ, and exactly 0 at the clamp, n = −127. 2^f is a minimax polynomial of degree 6 on |f| ≤ ½, relative
+// error 2⁻²⁸·⁹. Logits are not kept in units of log₂: those in the thousands would be rounded once more.
 const LOG2E = memory.data<f32>([1.4426950408889634]);
 const LEAST = memory.data<f32>([-127]);
 const MAGIC = memory.data<f32>([12583039]);
@@ -204,7 +224,10 @@ const P = memory.data<f32>([
   0.00015353361959569156,
 ]);
 
-/** x ← e^{x − shift} of four vectors in a row, x − shift < 88; 0 below −88. In step, they share each constant once it is loaded. */
+/**
+ * x ← e^{x − shift} for x − shift < 88, 0 below −88, of four vectors in a row. In step, they share each constant once
+ * it is loaded.
+ */
 // @ts-ignore: decorator
 @inline
 export function exponentials(x: usize, shift0: v128, shift1: v128, shift2: v128, shift3: v128): void {
@@ -281,7 +304,9 @@ function pairPart(
   step: usize,
   rows: usize,
   row: usize,
+  lead: bool,
   count: i32,
+  trail: bool,
   fresh: bool,
   keep: usize,
   factor: usize,
@@ -295,6 +320,15 @@ function pairPart(
   let b1 = a0;
   let b2 = a0;
   let b3 = a0;
+  if (lead) {
+    const x = v128.load32_splat(w);
+    a0 = f32x4.mul(x, v128.load(rows));
+    if (vectors > 1) a1 = f32x4.mul(x, v128.load(rows, 16));
+    if (vectors > 2) a2 = f32x4.mul(x, v128.load(rows, 32));
+    if (vectors > 2) a3 = f32x4.mul(x, v128.load(rows, 48));
+    w += step;
+    rows += row;
+  }
   for (const end = w + <usize>count * step; w != end; w += step, rows += row) {
     const r0 = v128.load(rows);
     const r1 = vectors > 1 ? v128.load(rows, 16) : r0;
@@ -310,6 +344,13 @@ function pairPart(
     if (vectors > 1) b1 = mulAdd(b1, x, r1);
     if (vectors > 2) b2 = mulAdd(b2, x, r2);
     if (vectors > 2) b3 = mulAdd(b3, x, r3);
+  }
+  if (trail) {
+    const x = v128.load32_splat(w + other);
+    b0 = mulAdd(b0, x, v128.load(rows));
+    if (vectors > 1) b1 = mulAdd(b1, x, v128.load(rows, 16));
+    if (vectors > 2) b2 = mulAdd(b2, x, v128.load(rows, 32));
+    if (vectors > 2) b3 = mulAdd(b3, x, v128.load(rows, 48));
   }
   let k = splat(keep);
   let f = splat(factor);
@@ -335,7 +376,9 @@ function pairParts(
   step: usize,
   rows: usize,
   row: usize,
+  lead: bool,
   count: i32,
+  trail: bool,
   width: i32,
   fresh: bool,
   keep: usize,
@@ -344,15 +387,15 @@ function pairParts(
   const end = bytes(width);
   let x: usize = 0;
   for (; x + 64 <= end; x += 64) {
-    pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 4);
+    pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 4);
   }
   for (; x + 32 <= end; x += 32) {
-    pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 2);
+    pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 2);
   }
-  if (x < end) pairPart(to + x, second + x, w, other, step, rows + x, row, count, fresh, keep, factor, 1);
+  if (x < end) pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 1);
 }
 
-/** A row of any width by its tail of numbers: to ← keep · to + sum. */
+/** to ← keep · to + sum for a row of any width, or ← sum where it is fresh. */
 function addRow(to: usize, sum: usize, width: i32, fresh: bool, keep: f32): void {
   for (const end = to + bytes(width); to < end; to += 4, sum += 4) {
     store<f32>(to, fresh ? load<f32>(sum) : keep * load<f32>(to) + load<f32>(sum));
@@ -360,9 +403,11 @@ function addRow(to: usize, sum: usize, width: i32, fresh: bool, keep: f32): void
 }
 
 /**
- * Two rows of weighted sums, to ← keep · to + factor · Σ w x over `count` rows x of whole vectors, nothing being kept where it is fresh. A
- * weight of the second lies `other` bytes from that of the first, the next `step` bytes on; so do its factors, 4 bytes on. `second` is 0 where
- * there is but one. Where the width is not whole vectors, the sums wait in `spare`, 2 rows.
+ * Two rows of weighted sums, to ← keep · to + factor · Σ w x, or ← factor · Σ w x where they are fresh: over `count`
+ * rows x of whole vectors that both have, one before that only the first has (`lead`) and one behind that only the
+ * second has (`trail`). The weights of the second lie `other` bytes from those of the first, the next ones `step` bytes
+ * on; keep and factor of the second 4 bytes on. `second` is 0 where there is but one. Where the width is not whole
+ * vectors, sums wait in `spare`, 2 rows.
  */
 export function pair(
   to: usize,
@@ -372,7 +417,9 @@ export function pair(
   step: usize,
   rows: usize,
   row: usize,
+  lead: bool,
   count: i32,
+  trail: bool,
   width: i32,
   fresh: bool,
   keep: usize,
@@ -382,12 +429,12 @@ export function pair(
   const whole = padded(width);
   const behind = spare + bytes(whole);
   if (whole != width) {
-    pairParts(spare, behind, w, other, step, rows, row, count, whole, true, keep, factor);
+    pairParts(spare, behind, w, other, step, rows, row, lead, count, trail, whole, true, keep, factor);
     addRow(to, spare, width, fresh, load<f32>(keep));
     if (second) addRow(second, behind, width, fresh, load<f32>(keep, 4));
     return;
   }
   if (!second) second = spare;
-  if (fresh) pairParts(to, second, w, other, step, rows, row, count, width, true, keep, factor);
-  else pairParts(to, second, w, other, step, rows, row, count, width, false, keep, factor);
+  if (fresh) pairParts(to, second, w, other, step, rows, row, lead, count, trail, width, true, keep, factor);
+  else pairParts(to, second, w, other, step, rows, row, lead, count, trail, width, false, keep, factor);
 }

@@ -8,6 +8,7 @@ import {
   GROUP,
   hide,
   KEYS_ROW,
+  OTHER,
   pair,
   REACH,
   scores,
@@ -19,8 +20,8 @@ import {
 import { first } from "./share";
 
 /**
- * Turn logits into e^{t − µ}, µ the largest so far (0 if that is −∞), and keep µ, l = Σ e^{t − µ} and the factor of what was summed before,
- * 0 at first.
+ * Turn logits into e^{t − µ}, µ the largest so far (0 if that is −∞), and keep µ, l = Σ e^{t − µ} and the factor of
+ * what was summed before, 0 at first.
  */
 function absorb(s: usize, count: i32, lanes: i32, fresh: bool, top: usize, total: usize, keep: usize): void {
   const end = s + <usize>count * TILE_ROW;
@@ -86,8 +87,8 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
 
 /**
  * Softmax attention over a band of keys, i − left ≤ j ≤ i + right, and the logarithms of the normalisers:
- * t_ij = scale · q_i·k_j + bias_{j−i}, L_i = ln Σ_j e^{t_ij}, o_i = Σ_j e^{t_ij − L_i} v_j; a row without keys has o_i = 0, L_i = −∞.
- * Windows of more than 64 diagonals are taken in groups with a running maximum and sum.
+ * t_ij = scale · q_i·k_j + bias_{j − i + left}, L_i = ln Σ_j e^{t_ij}, o_i = Σ_j e^{t_ij − L_i} v_j; a row without keys
+ * has o_i = 0, L_i = −∞. Windows of more than 64 diagonals are taken in groups, with a running maximum and sum.
  * words: 0 b · 1 h · 2 n · 3 d · 4 m · 5 left · 6 right · 7 scale ·
  *   8 q (b, h, n, d) · 9 its strides of batch · 10 head · 11 row ·
  *   12 k (b, h, n, d) · 13 its strides of batch · 14 head · 15 row ·
@@ -96,7 +97,7 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
  *   24 L (b, h, n), contiguous, or 0 ·
  *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
  *   27 bias (h, left + right + 1), contiguous, or 0
- * scratch: 4 (208 (d + 1) + 128 max(D, M) + 2 M + 5700) bytes, D and M being d and m rounded up to 4
+ * scratch: 4 (240 d + 128 max(D, M) + 2 M + 5505) bytes, D and M being d and m rounded up to 4
  */
 export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const h = load<i32>(at, 4);
@@ -115,9 +116,8 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
 
   const features = padded(d);
   const width = padded(m);
-  const tile = scratch;
-  const s = tile + TILE_ROW;
-  const qt = tile + TILE;
+  const s = scratch;
+  const qt = s + TILE;
   const kt = qt + bytes(BLOCK * d);
   const shown = kt + <usize>d * KEYS_ROW;
   const spare = shown + bytes(REACH * max(features, width));
@@ -126,11 +126,8 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const total = top + bytes(BLOCK);
   const keep = total + bytes(BLOCK);
   const factor = keep + bytes(BLOCK);
-  const by = factor + bytes(BLOCK);
-  const zero = by + 4;
-  store<f32>(by, load<f32>(at, 28));
+  const zero = factor + bytes(BLOCK);
   store<f32>(zero, 0);
-  memory.fill(tile, 0, TILE_ROW);
 
   const apart = qRow > bytes(d) && slots <= GROUP;
   const blocks = (n + BLOCK - 1) / BLOCK;
@@ -185,12 +182,14 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
         from = shown;
         fromRow = bytes(width);
       }
-      memory.fill(s + <usize>count * TILE_ROW, 0, TILE_ROW);
       for (let i = 0; i < rows; i += 2) {
         const to = o + <usize>i * oRow;
         const second = i + 1 < rows ? to + oRow : 0;
-        const place = bytes(i);
-        pair(to, second, s + place, 4 - TILE_ROW, TILE_ROW, from + <usize>i * fromRow, fromRow, count + 1, m, fresh, keep + place, factor + place, spare);
+        const w = s + bytes(i);
+        const x = from + <usize>i * fromRow;
+        const kept = keep + bytes(i);
+        const by = factor + bytes(i);
+        pair(to, second, w, OTHER, TILE_ROW, x, fromRow, true, count - 1, true, m, fresh, kept, by, spare);
       }
       t += count;
       fresh = false;

@@ -1,7 +1,17 @@
 import type { DType, Program } from "@fmmformer/autodiff";
 import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
-import { type Chain, chainSteps, fits, instruct, instructCopy, isNode, type Node, newChain } from "./chain.ts";
+import {
+  again,
+  type Chain,
+  chainSteps,
+  cheapRoot,
+  fits,
+  instruct,
+  instructCopy,
+  type Node,
+  newChain,
+} from "./chain.ts";
 import type { Buffer, Loop, Place, Step } from "./plan.ts";
 import { broadcast, bytesOf, filled, isContiguous, reshaped, transposed, type View, whole } from "./view.ts";
 
@@ -115,37 +125,44 @@ export function createBuilder(
     return chain;
   };
 
+  /** What an op in `chain` would read for a value: nothing where the value is inside the chain or would be stored for it flat. */
+  const readFor = (x: Value, chain: Chain): View | null => {
+    if (!("node" in x)) return x;
+    if (x.node.chain === chain) return null;
+    return x.node.stored ? reshaped(x.node.stored, x.shape) : cheapRoot(x.node);
+  };
+  const ready = (x: Value, chain: Chain): boolean =>
+    "node" in x ? x.node.chain === chain || x.node.chain.at < chain.at : readyAt(x) < chain.at;
+  /** A value as an operand inside `chain`: what costs little is computed there once more rather than stored and read. */
+  const inside = (x: Value, chain: Chain): Node | View => {
+    if (!("node" in x) || x.node.chain === chain) return "node" in x ? x.node : x;
+    return !x.node.stored && cheapRoot(x.node) ? again(x.node, chain) : store(x);
+  };
+
   /** The chain that can take an op on these operands, and the operands as it sees them. */
   const place = (operands: readonly Value[], shape: readonly number[]): { chain: Chain; inputs: (Node | View)[] } => {
     const size = sizeOf(shape);
-    const spread = operands.map((x): Value => {
-      if ("node" in x && sizeOf(x.shape) === size) return x;
-      const view = viewOf(x);
-      return broadcast(view, shape);
-    });
+    const spread = operands.map(
+      (x): Value => ("node" in x && sizeOf(x.shape) === size ? x : broadcast(viewOf(x), shape)),
+    );
     const sources = new Set(spread.flatMap((x) => ("node" in x ? [x.node.chain] : [])));
-    const shares = (chain: Chain): boolean =>
+    const sharesWith = (chain: Chain): boolean =>
       sources.has(chain) ||
       [...chain.reads.values()].some(
         (r) => typeof r.source !== "number" && spread.some((x) => !("node" in x) && x.source === r.source),
       );
-    const candidates = [...sources, ...recent].sort((a, b) => b.at - a.at);
-    for (const chain of new Set(candidates)) {
-      if (chain.size !== size || !shares(chain)) continue;
-      const inputs = spread.map((x) => ("node" in x ? (x.node.chain === chain ? x.node : x) : x));
-      const ready = inputs.every((x) => isNodeOrLazyReady(x, chain));
-      if (!ready) continue;
-      const views = inputs.filter((x): x is View => !isNodeLike(x));
-      if (!fits(chain, views)) continue;
-      return { chain, inputs: inputs.map((x) => ("node" in x ? store(x) : x)) };
-    }
-    const inputs = spread.map(viewOf);
-    return { chain: open(shape), inputs };
-  };
-  const isNodeLike = (x: Node | Value): boolean => "node" in x || isNode(x as Node);
-  const isNodeOrLazyReady = (x: Node | Value, chain: Chain): boolean => {
-    if ("node" in x) return x.node.chain.at < chain.at;
-    return isNode(x as Node) || readyAt(x as View) < chain.at;
+    const candidates = [...new Set([...sources, ...recent])].sort((a, b) => b.at - a.at);
+    const found = candidates.find((chain) => {
+      if (chain.size !== size || !sharesWith(chain) || !spread.every((x) => ready(x, chain))) return false;
+      return fits(
+        chain,
+        spread.flatMap((x) => readFor(x, chain) ?? []),
+      );
+    });
+    if (found) return { chain: found, inputs: spread.map((x) => inside(x, found)) };
+    const views = spread.map((x) => ("node" in x && !x.node.stored && cheapRoot(x.node) ? x : viewOf(x)));
+    const chain = open(shape);
+    return { chain, inputs: views.map((x) => inside(x, chain)) };
   };
 
   const define = (variable: Var, value: Value): void => {

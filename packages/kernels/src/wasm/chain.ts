@@ -109,6 +109,25 @@ function read(chain: Chain, view: View): View {
   return view;
 }
 
+/** Ops that cost less than writing a value and reading it again. */
+const cheap = /^(add|sub|mul|neg|abs|maximum|minimum|equal|less|lessEqual|copy|(float|int|bool)\w*)_/;
+
+/** The stored operand from which a few cheap ops with constants make a value; null where it takes more than that. */
+export function cheapRoot({ chain, number }: Node): View | null {
+  const { apply, of } = chain.instructions[number];
+  if (!cheap.test(apply)) return null;
+  const [x, ...others] = of.filter((y) => isNode(y) || typeof y.source !== "number");
+  if (!x || others.some((y) => y !== x)) return null;
+  return isNode(x) ? (x.stored ?? cheapRoot(x)) : x;
+}
+
+/** Compute a value that has a cheap root once more, in another chain. */
+export function again(node: Node, chain: Chain): Node {
+  const { apply, of } = node.chain.instructions[node.number];
+  const operands = of.map((x) => (isNode(x) ? (x.stored ?? again(x, chain)) : x));
+  return instruct(chain, apply, operands, node.dtype);
+}
+
 /** A view as a value of the chain that can be reduced. */
 export function instructCopy(chain: Chain, x: View): Node {
   return instruct(chain, bytesOf[x.dtype] === 8 ? "copy_8" : "copy_4", [x], x.dtype);

@@ -99,7 +99,7 @@ export const nearField: FusedOp = {
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
     ];
-    const scratch = 4 * (208 * (d + 1) + 128 * Math.max(up(d), up(m)) + 2 * up(m) + 5700);
+    const scratch = 4 * (240 * (d + 1) + 128 * Math.max(up(d), up(m)) + 2 * up(m) + 5700);
     b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
       b.view(o),
       b.view(l),
@@ -115,7 +115,7 @@ export const nearFieldPullback: FusedOp = {
     const { left, right, slots, scale } = band(call);
     const sizes = sizesOf(inputs.tokens);
     const [batch, h, n, d, m] = sizes;
-    const segment = Math.max(256, 4 * slots);
+    const segment = Math.max(batch * h >= 8 ? 1024 : 256, 4 * slots);
     const segments = Math.ceil(n / segment);
     const parts = dbias ? { buffer: b.buffer(batch * h * segments * slots * 4), offset: 0 } : 0;
     const words = [
@@ -135,7 +135,7 @@ export const nearFieldPullback: FusedOp = {
     ];
     const widest = Math.max(up(d), up(m));
     const scratch =
-      4 * (64 * (d + m + 2) + 144 * (Math.max(d, m) + 1) + 128 * widest + 64 * (up(d) + up(m)) + 2 * widest + 10900);
+      4 * (64 * (d + m + 2) + 176 * (Math.max(d, m) + 1) + 128 * widest + 64 * (up(d) + up(m)) + 2 * widest + 10950);
     const written = [dq, dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
     b.emit(
       {
