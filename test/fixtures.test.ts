@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { mul, ones, random, type Tensor, vjp } from "@fmmformer/autodiff";
+import { mul, ones, plain, random, type Tensor, vjp } from "@fmmformer/autodiff";
+import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
 import { rebuild } from "./official-modules.ts";
@@ -10,12 +11,15 @@ import { rebuild } from "./official-modules.ts";
 const folder = process.env.FMMFORMER_FIXTURES ?? "../shared/fixtures/official";
 const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".safetensors")) : [];
 
-test("the official fixtures are matched", { skip: files.length === 0 && `no fixtures in ${folder}` }, () => {
-  for (const file of files) {
-    const { array, error } = checkFixture(parseSafetensors(readFileSync(join(folder, file))));
-    assert.ok(error <= 1e-4, `${file}: ${array} is off by ${error}`);
-  }
-});
+for (const engine of [plain, wasm()]) {
+  const skip = files.length === 0 && `no fixtures in ${folder}`;
+  test(`the official fixtures are matched by the ${engine.name} engine`, { skip }, () => {
+    for (const file of files) {
+      const { array, error } = checkFixture(parseSafetensors(readFileSync(join(folder, file))), engine);
+      assert.ok(error <= 1e-4, `${file}: ${array} is off by ${error}`);
+    }
+  });
+}
 
 /** A fixture of our own, of the authors' first module. */
 function fixture(change: (name: string, x: Tensor) => Tensor = (_, x) => x): Safetensors {

@@ -3,18 +3,20 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Engine, plain } from "@fmmformer/autodiff";
+import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
 
 const usage = `npm run fixtures -- DIR [--engine NAME]
 
 Reads every .safetensors file in DIR, rebuilds the module it is of, and prints the largest relative error of its outputs and gradients.
-  --engine NAME   what runs the programs; plain (default) is the one there is
+  --engine NAME   what runs the programs: plain (default) or wasm
 Exits 1 when a file is off by more than the engine's tolerance or cannot be interpreted, or there is none.`;
 
 /** Engines by name, with the error that each is allowed. */
 const engines: { readonly [name: string]: { readonly engine: Engine; readonly tolerance: number } } = {
   plain: { engine: plain, tolerance: 1e-4 },
+  wasm: { engine: wasm(), tolerance: 1e-4 },
 };
 
 function main(): number {
