@@ -1,2 +1,4 @@
 // The engine that runs programs in WebAssembly.
-export { DonatedError, type WasmOptions, wasm } from "./wasm/engine.ts";
+export { DonatedError } from "./wasm/donation.ts";
+export { type WasmOptions, wasm } from "./wasm/engine.ts";
+export { explain } from "./wasm/explain.ts";

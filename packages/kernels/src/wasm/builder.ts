@@ -66,7 +66,7 @@ export interface Findings {
   readonly constants: Map<Dense, Buffer>;
   readonly errors: { readonly place: Place; readonly describe: (row: number, rows: number) => Error }[];
   /** Keeps bytes in the arena for as long as the plan lives, filled with a copy of these. */
-  keep(bytes: ArrayBufferView): Buffer;
+  keep(bytes: ArrayBufferView): Buffer & { readonly address: number };
 }
 
 export function createBuilder(

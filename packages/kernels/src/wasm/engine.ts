@@ -1,23 +1,12 @@
-import {
-  type Aval,
-  type Data,
-  type Engine,
-  type Executable,
-  FmmformerError,
-  type Program,
-  type Tensor,
-} from "@fmmformer/autodiff";
+import type { Aval, Data, Engine, Executable, Program, Tensor } from "@fmmformer/autodiff";
 import { allocate, Dense, sizeOf } from "@fmmformer/autodiff/extend";
 import { createArena, type Stretch } from "./arena.ts";
-import { type Builder, createBuilder, type Findings } from "./builder.ts";
-import { inlined, lower } from "./lower.ts";
+import { isResident, resident, type Slot } from "./donation.ts";
+import { lowerProgram } from "./lowered.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type Buffer, encode, flatten, type Loop, place, type Step } from "./plan.ts";
 import { createStats } from "./stats.ts";
-import { bytesOf, type View, whole } from "./view.ts";
-
-/** A tensor is read whose memory holds something newer. */
-export class DonatedError extends FmmformerError {}
+import { bytesOf, type View } from "./view.ts";
 
 /** How the engine runs. */
 export interface WasmOptions {
@@ -79,15 +68,6 @@ function openHost(threads: number): Host {
   };
 }
 
-/** State that stays in the arena between calls: an input that was given away, and the result that takes its place. */
-interface Slot {
-  readonly input: number;
-  readonly output: number;
-  readonly address: number;
-  /** How many results have been there; the last one is there now */
-  results: number;
-}
-
 function compile(
   host: Host,
   program: Program,
@@ -95,42 +75,20 @@ function compile(
 ): Executable<readonly Tensor[]> {
   const { machine } = host;
   const kept: Stretch[] = [];
-  const keepBytes = (bytes: ArrayBufferView): Buffer => {
+  const keep = (bytes: ArrayBufferView): Buffer & { readonly address: number } => {
     const stretch = host.keep(bytes.byteLength + 16);
     kept.push(stretch);
     machine.views().bool.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), stretch.address);
     return { bytes: bytes.byteLength, address: stretch.address };
   };
-
-  // ——— Program to steps ———
-  const flat = inlined(program);
-  const findings: Findings = { constants: new Map(), errors: [], keep: keepBytes };
-  const builder = createBuilder(findings, lower);
-  const slots = pair(flat, donated).map(([input, output]): Slot => {
-    const stretch = host.keep(sizeOf(flat.inputs[input].shape) * bytesOf[flat.inputs[input].dtype] + 16);
-    kept.push(stretch);
-    return { input, output, address: stretch.address, results: 0 };
-  });
+  const { program: flat, steps, inputs, outputs, slots, errors } = lowerProgram(program, { donated, keep });
   const slotOf = (place: "input" | "output", at: number): Slot | undefined => slots.find((slot) => slot[place] === at);
-  const inputs = flat.inputs.map((v, i) => {
-    const slot = slotOf("input", i);
-    const bytes = sizeOf(v.shape) * bytesOf[v.dtype];
-    const view = slot ? whole({ bytes, address: slot.address }, v.shape, v.dtype) : builder.create(v);
-    builder.define(v, view);
-    return view;
-  });
-  lower(flat, builder);
-  const outputs = storeResults(builder, flat, slots, inputs);
-  const steps = builder.steps();
 
-  // ——— Steps to words ———
   const buffers = (views: readonly View[]): Buffer[] => views.map(({ source }) => source as Buffer);
   const { offsets, bytes } = place(steps, { inputs: buffers(inputs), outputs: buffers(outputs) });
   const { words, moving, starts } = encode(steps, machine.functions, offsets);
   const scratch = scratchOf(steps);
-  const plan = host.keep(words.byteLength);
-  kept.push(plan);
-  machine.views().int32.set(words, plan.address / 4);
+  const plan = keep(words);
   const needed = bytes + machine.threads * scratch;
 
   const stats = createStats(steps, needed);
@@ -155,13 +113,13 @@ function compile(
       ((source as Buffer).address ?? workspace + (offsets.get(source as Buffer) as number)) + offset * bytesOf[dtype];
     values.forEach((x, i) => {
       const slot = slotOf("input", i);
-      if (slot && residents.get(x)?.slot === slot && residents.get(x)?.result === slot.results) return;
+      if (slot && isResident(x, slot)) return;
       write(views[inputs[i].dtype], addressOf(inputs[i]) / bytesOf[inputs[i].dtype], x as Dense);
     });
     for (const slot of slots) slot.results++;
-    for (const { place } of findings.errors) views.int32[(place.buffer.address as number) / 4] = 0;
+    for (const { place } of errors) views.int32[(place.buffer.address as number) / 4] = 0;
     runPlan(workspace + bytes);
-    for (const { place, describe } of findings.errors) {
+    for (const { place, describe } of errors) {
       const at = (place.buffer.address as number) / 4;
       if (views.int32[at] !== 0) throw describe(views.int32[at + 1], views.int32[at + 2]);
     }
@@ -176,54 +134,6 @@ function compile(
   const executable = Object.assign(run, { stats: stats.read });
   host.drop.register(executable, kept);
   return executable;
-}
-
-/** For each input that is given away a result of its shape and dtype, the first that no other has. */
-function pair(program: Program, donated: readonly number[]): [input: number, output: number][] {
-  const free = new Set(program.outputs.keys());
-  return donated.flatMap((input): [number, number][] => {
-    const { shape, dtype } = program.inputs[input];
-    for (const output of free) {
-      const y = program.outputs[output];
-      if (y.dtype !== dtype || y.shape.join() !== shape.join() || sizeOf(shape) === 0) continue;
-      free.delete(output);
-      return [[input, output]];
-    }
-    return [];
-  });
-}
-
-/** Where results are in the end: row-major somewhere, or in their slot, moved there when all have been computed. */
-function storeResults(builder: Builder, program: Program, slots: readonly Slot[], inputs: readonly View[]): View[] {
-  const states = new Set(slots.map(({ input }) => inputs[input].source));
-  const results = program.outputs.map((y) => {
-    const view = builder.contiguous(y);
-    if (!states.has(view.source)) return view;
-    const aside = builder.create(y); // what takes its place may be written first
-    builder.copy(view, aside);
-    return aside;
-  });
-  for (const { input, output } of slots) {
-    builder.copy(results[output], inputs[input]);
-    results[output] = inputs[input];
-  }
-  return results;
-}
-
-/** Results in slots: which, and the how many-th there. */
-const residents = new WeakMap<Tensor, { readonly slot: Slot; readonly result: number; readonly owner: object }>();
-
-/** The memory of slots is given back with their owner, which lives as long as a result does. */
-function resident(slot: Slot, aval: Aval, fetch: () => Data, owner: object): Tensor {
-  const result = slot.results;
-  const x = new Dense(aval, () => {
-    if (slot.results === result) return fetch();
-    throw new DonatedError(
-      "tensor: expected a value that was not given away, got one that jit took over (donate); read it before the next call",
-    );
-  });
-  residents.set(x, { slot, result, owner });
-  return x;
 }
 
 function copyOut(memory: Numbers, from: number, { shape, dtype }: Aval): Data {

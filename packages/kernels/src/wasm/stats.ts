@@ -49,7 +49,8 @@ export function createStats(steps: readonly (Step | Loop)[], peakBytes: number):
   };
 }
 
-function costOf(step: Step | Loop): StepKind {
+/** What one step costs; a loop all its rounds. */
+export function costOf(step: Step | Loop): StepKind {
   if ("kernel" in step) {
     const buffers = new Set<Buffer>();
     for (const word of step.words) if (typeof word === "object") buffers.add(word.buffer);

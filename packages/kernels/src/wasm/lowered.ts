@@ -1,0 +1,67 @@
+import type { Program } from "@fmmformer/autodiff";
+import { type Dense, sizeOf } from "@fmmformer/autodiff/extend";
+import { type Builder, createBuilder, type Findings } from "./builder.ts";
+import { pair, type Slot } from "./donation.ts";
+import { inlined, lower } from "./lower.ts";
+import type { Buffer, Loop, Step } from "./plan.ts";
+import { bytesOf, type View, whole } from "./view.ts";
+
+/** A program as steps, and where its inputs and outputs are. */
+export interface Lowered {
+  /** The program whose steps these are: calls without kernels are written out in it */
+  readonly program: Program;
+  readonly steps: readonly (Step | Loop)[];
+  readonly inputs: readonly View[];
+  readonly outputs: readonly View[];
+  readonly slots: readonly Slot[];
+  readonly errors: Findings["errors"];
+}
+
+/**
+ * Turn a program into steps.
+ *
+ * @param options.donated - inputs that are given away, by place
+ * @param options.keep - gives storage that lasts as long as the plan, filled with a copy of these bytes
+ */
+export function lowerProgram(
+  given: Program,
+  options: {
+    readonly donated: readonly number[];
+    readonly keep: (bytes: ArrayBufferView) => Buffer & { readonly address: number };
+  },
+): Lowered {
+  const program = inlined(given);
+  const findings: Findings = { constants: new Map<Dense, Buffer>(), errors: [], keep: options.keep };
+  const builder = createBuilder(findings, lower);
+  const bytes = (at: number): number => sizeOf(program.inputs[at].shape) * bytesOf[program.inputs[at].dtype];
+  const slots = pair(program, options.donated).map(([input, output]): Slot => {
+    const { address } = options.keep(new Uint8Array(bytes(input)));
+    return { input, output, address, results: 0 };
+  });
+  const inputs = program.inputs.map((v, i) => {
+    const slot = slots.find(({ input }) => input === i);
+    const view = slot ? whole({ bytes: bytes(i), address: slot.address }, v.shape, v.dtype) : builder.create(v);
+    builder.define(v, view);
+    return view;
+  });
+  lower(program, builder);
+  const outputs = storeResults(builder, program, slots, inputs);
+  return { program, steps: builder.steps(), inputs, outputs, slots, errors: findings.errors };
+}
+
+/** Where results are in the end: row-major somewhere, or in their slot, moved there when all have been computed. */
+function storeResults(builder: Builder, program: Program, slots: readonly Slot[], inputs: readonly View[]): View[] {
+  const states = new Set(slots.map(({ input }) => inputs[input].source));
+  const results = program.outputs.map((y) => {
+    const view = builder.contiguous(y);
+    if (!states.has(view.source)) return view;
+    const aside = builder.create(y); // what takes its place may be written first
+    builder.copy(view, aside);
+    return aside;
+  });
+  for (const { input, output } of slots) {
+    builder.copy(results[output], inputs[input]);
+    results[output] = inputs[input];
+  }
+  return results;
+}
