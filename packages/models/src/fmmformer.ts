@@ -1,4 +1,5 @@
-import type { Attention, AttentionKind, AttentionOptions } from "./attention/attention.ts";
+import type { Attention } from "./attention/attention.ts";
+import type { AttentionKind, AttentionOptions } from "./attention/kinds.ts";
 import { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
 import { checkName, checkOptions } from "./known-name.ts";
 import type { Layer } from "./layers/layer.ts";

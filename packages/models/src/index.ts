@@ -12,15 +12,7 @@ export { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } fr
 
 // Attention
 
-export {
-  type Attention,
-  type AttentionCall,
-  type AttentionKind,
-  type AttentionOptions,
-  type AttentionSizes,
-  attention,
-  type KernelName,
-} from "./attention/attention.ts";
+export type { Attention, AttentionCall, AttentionSizes } from "./attention/attention.ts";
 export {
   type Blend,
   type BlendName,
@@ -31,6 +23,7 @@ export {
 } from "./attention/blend.ts";
 export { type FarFieldRule, farFieldRule, type NormalizerName } from "./attention/far-field-rule.ts";
 export type { FmmParams } from "./attention/fmm.ts";
+export { type AttentionKind, type AttentionOptions, attention, type KernelName } from "./attention/kinds.ts";
 export {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionParams,

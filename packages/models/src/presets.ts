@@ -1,4 +1,4 @@
-import type { AttentionOptions } from "./attention/attention.ts";
+import type { AttentionOptions } from "./attention/kinds.ts";
 import { type OfficialConfig, officialAttention } from "./attention/official.ts";
 import type { FmmformerOptions } from "./fmmformer.ts";
 import { checkName } from "./known-name.ts";

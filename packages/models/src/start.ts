@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { tensor } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
-import type { AttentionOptions } from "./attention/attention.ts";
+import type { AttentionOptions } from "./attention/kinds.ts";
 import { type FmmformerOptions, fmmformer } from "./fmmformer.ts";
 import { adamw } from "./optimizers/adam.ts";
 import { clipByGlobalNorm } from "./optimizers/clipping.ts";

@@ -131,8 +131,12 @@ export function createBuilder(
     if (x.node.chain === chain) return null;
     return x.node.stored ? reshaped(x.node.stored, x.shape) : cheapRoot(x.node);
   };
-  const ready = (x: Value, chain: Chain): boolean =>
-    "node" in x ? x.node.chain === chain || x.node.chain.at < chain.at : readyAt(x) < chain.at;
+  const ready = (x: Value, chain: Chain): boolean => {
+    if (!("node" in x)) return readyAt(x) < chain.at;
+    if (x.node.chain === chain) return true;
+    // What is stored in an order that this shape cannot walk would be copied, and later than the chain runs.
+    return x.node.chain.at < chain.at && (!x.node.stored || reshaped(x.node.stored, x.shape) !== null);
+  };
   /** A value as an operand inside `chain`: what costs little is computed there once more rather than stored and read. */
   const inside = (x: Value, chain: Chain): Node | View => {
     if (!("node" in x) || x.node.chain === chain) return "node" in x ? x.node : x;
@@ -160,7 +164,12 @@ export function createBuilder(
       );
     });
     if (found) return { chain: found, inputs: spread.map((x) => inside(x, found)) };
-    const views = spread.map((x) => ("node" in x && !x.node.stored && cheapRoot(x.node) ? x : viewOf(x)));
+    const alone = newChain(steps.length, shape);
+    const together = fits(
+      alone,
+      spread.flatMap((x) => readFor(x, alone) ?? []),
+    );
+    const views = spread.map((x) => (together && "node" in x && !x.node.stored && cheapRoot(x.node) ? x : viewOf(x)));
     const chain = open(shape);
     return { chain, inputs: views.map((x) => inside(x, chain)) };
   };
@@ -188,6 +197,8 @@ export function createBuilder(
     if (isContiguous(view)) return view;
     const to = create(view);
     copy(view, to);
+    // Who reads it next finds it row-major.
+    if ("id" in x) define(x, to);
     return to;
   };
 

@@ -2,7 +2,7 @@ import type { DType } from "@fmmformer/autodiff";
 import { sizeOf } from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
 import { type Buffer, double, float, type Step, type Word } from "./plan.ts";
-import { bytesOf, joined, refine, type View, type Walk } from "./view.ts";
+import { bytesOf, joined, refine, type View, type Walk, walkOf } from "./view.ts";
 
 // Elementwise ops over one space of elements become one step: assembly/chain.ts. What is here grows such a step op by op, and in the end
 // finds axes so fine that every operand walks them with constant strides.
@@ -67,9 +67,8 @@ function keyOf({ source, offset, shape, strides, dtype }: View): string {
 export function fits(chain: Chain, views: readonly View[], reduced?: Pick<Reduction, "axes" | "shape">): boolean {
   if (chain.instructions.length >= mostInstructions) return false;
   const walks: Walk[] = [{ sizes: [chain.size], strides: null }];
-  for (const view of [...chain.reads.values(), ...views]) walks.push({ sizes: view.shape, strides: view.strides });
-  for (const node of chain.nodes)
-    if (node.stored) walks.push({ sizes: node.stored.shape, strides: node.stored.strides });
+  for (const view of [...chain.reads.values(), ...views]) walks.push(walkOf(view));
+  for (const node of chain.nodes) if (node.stored) walks.push(walkOf(node.stored));
   for (const { shape } of [...chain.reductions, ...(reduced ? [reduced] : [])])
     walks.push({ sizes: shape, strides: null });
   const cut = refine(walks);
@@ -147,7 +146,7 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const operands = [...reads, ...stored.map((node) => node.stored as View)];
   const cut = refine([
     { sizes: [chain.size], strides: null },
-    ...operands.map((x) => ({ sizes: x.shape, strides: x.strides })),
+    ...operands.map(walkOf),
     ...chain.reductions.map(({ shape }) => ({ sizes: shape, strides: null })),
   ]);
   if (!cut) throw new Error("wasm: operands of a chain do not fit together");

@@ -61,7 +61,12 @@ function openHost(threads: number): Host {
     workspace(bytes) {
       if (bytes > workspace.bytes) {
         arena.give(workspace);
-        workspace = arena.take(bytes);
+        try {
+          workspace = arena.take(bytes);
+        } catch (error) {
+          workspace = arena.take(workspace.bytes);
+          throw error;
+        }
       }
       return workspace.address;
     },
@@ -111,10 +116,14 @@ function compile(
     }
     const addressOf = ({ source, offset, dtype }: View): number =>
       ((source as Buffer).address ?? workspace + (offsets.get(source as Buffer) as number)) + offset * bytesOf[dtype];
-    values.forEach((x, i) => {
+    // All are read before one is written: what one slot holds may go to another.
+    const contents = values.map((x, i) => {
       const slot = slotOf("input", i);
-      if (slot && isResident(x, slot)) return;
-      write(views[inputs[i].dtype], addressOf(inputs[i]) / bytesOf[inputs[i].dtype], x as Dense);
+      return slot && isResident(x, slot) ? null : ((x as Dense).fill ?? x.data);
+    });
+    contents.forEach((content, i) => {
+      const { shape, dtype } = inputs[i];
+      if (content !== null) write(views[dtype], addressOf(inputs[i]) / bytesOf[dtype], content, sizeOf(shape));
     });
     for (const slot of slots) slot.results++;
     for (const { place } of errors) views.int32[(place.buffer.address as number) / 4] = 0;
@@ -144,9 +153,9 @@ function copyOut(memory: Numbers, from: number, { shape, dtype }: Aval): Data {
 
 type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
 
-function write(memory: Numbers, at: number, x: Dense): void {
-  if (x.fill === undefined) memory.set(x.data as never, at);
-  else memory.fill(x.fill, at, at + x.size);
+function write(memory: Numbers, at: number, content: Data | number, size: number): void {
+  if (typeof content === "number") memory.fill(content, at, at + size);
+  else memory.set(content as never, at);
 }
 
 function scratchOf(steps: readonly (Step | Loop)[]): number {

@@ -1,6 +1,6 @@
 import { type Atom, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { Builder } from "./builder.ts";
-import type { Rule } from "./rules.ts";
+import type { Rule } from "./rule.ts";
 import type { Uses } from "./uses.ts";
 import { broadcast, bytesOf, filled, joined, type View } from "./view.ts";
 

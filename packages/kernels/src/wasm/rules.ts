@@ -1,14 +1,13 @@
 import type { DType } from "@fmmformer/autodiff";
-import { type Atom, type Equation, type ScanParams, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { ChainFunction, KernelName } from "./binary/names.ts";
 import type { Builder } from "./builder.ts";
 import { lowerMatmul } from "./matmul.ts";
+import { lowerCausalProduct } from "./ops/causal-product.ts";
 import type { Place } from "./plan.ts";
-import type { Uses } from "./uses.ts";
+import type { Rule } from "./rule.ts";
+import { lowerScan } from "./scan.ts";
 import { broadcast, bytesOf, filled, type View, window } from "./view.ts";
-
-/** How an equation becomes steps. */
-export type Rule = (builder: Builder, equation: Equation, uses: Uses) => void;
 
 const unary = [
   "neg",
@@ -199,105 +198,4 @@ function bandProduct(name: "bandDot" | "bandMatmul", of: 0 | 1): Rule {
     const flop = 2 * z * n * width * (left + right + 1);
     step(b, typed(name, outs[0]), ins, outs, [z, n, width, left, right], { flop });
   };
-}
-
-/** Tokens whose sums are taken on their own. */
-const segment = 256;
-
-function lowerCausalProduct(b: Builder, { ins, outs, params }: Equation): void {
-  const [q, k, v, state] = ins;
-  const [n, f] = q.shape.slice(-2);
-  const m = v.shape[v.shape.length - 1];
-  const z = sizeOf(q.shape.slice(0, -2));
-  const reverse = Number((params as { reverse: boolean }).reverse);
-  const flop = 4 * z * n * f * m;
-  if (q.dtype === "float64") {
-    step(b, "causalProduct_float64", ins, outs, [z, n, f, m, reverse], { flop });
-    return;
-  }
-  const [o, last] = outs.map((y) => b.create(y));
-  b.define(outs[0], o);
-  b.define(outs[1], last);
-  const parts = Math.ceil(n / segment);
-  const states = { buffer: b.buffer(z * parts * f * m * 4), offset: 0 };
-  const [qs, ks, vs] = [q, k, v].map((x) => b.address(b.contiguous(x)));
-  const M = Math.ceil(m / 4) * 4;
-  const zero = b.view(state).source === 0;
-  b.emit(
-    {
-      kernel: "causalSums",
-      words: [z, n, f, m, segment, ks, vs, states],
-      label: "causalProduct (sums)",
-      scratch: 4 * (f * M + 64 * M),
-      flop: flop / 2,
-    },
-    [],
-  );
-  const before = [z, parts, f * m, reverse, zero ? 0 : b.address(b.contiguous(state)), states, b.address(last)];
-  b.emit({ kernel: "causalPrefix", words: before, label: "causalProduct (states)" }, [last]);
-  b.emit(
-    {
-      kernel: "causalProduct",
-      words: [z, n, f, m, segment, reverse, qs, ks, vs, states, b.address(o)],
-      label: "causalProduct",
-      scratch: 4 * (f * M + 32 * f + 32 * 32 + Math.max(M, 32) + 64 * M),
-      flop,
-    },
-    [o],
-  );
-}
-
-// Body variables have storage of their own. Each round copies the rows of its step inputs there and its results away; carries are
-// copied back to where the next round finds them.
-function lowerScan(b: Builder, { ins, outs, params }: Equation): void {
-  const { program, constants, carries, length, reverse, save } = params as ScanParams;
-  const results = program.outputs.length;
-  const state = ins.slice(constants, constants + carries).map((x) => {
-    const own = b.create(x);
-    b.copy(b.view(x), own);
-    return own;
-  });
-  const steps = ins.slice(constants + carries).map((x) => b.contiguous(x));
-  const stacks = outs.slice(carries).map((y) => b.create(y));
-  const depth = b.depth;
-  const body = b.nested((inner) => {
-    const round = (from: View, to: View, stepped: "from" | "to" | "none"): void => {
-      const bytes = sizeOf(stepped === "from" ? to.shape : from.shape) * bytesOf[from.dtype];
-      if (bytes === 0) return;
-      const words = [
-        b.address(from),
-        stepped === "from" ? bytes : 0,
-        b.address(to),
-        stepped === "to" ? bytes : 0,
-        bytes,
-        depth,
-      ];
-      inner.emit({ kernel: "copyRound", words, label: "scan" }, [to]);
-    };
-    program.inputs.forEach((v, i) => {
-      if (i < constants) inner.define(v, b.view(ins[i]));
-      else if (i < constants + carries) inner.define(v, state[i - constants]);
-      else {
-        const row = inner.create(v);
-        round(steps[i - constants - carries], row, "from");
-        inner.define(v, row);
-      }
-    });
-    if (save) for (const [i, x] of state.entries()) round(x, stacks[results - carries + i], "to");
-    inner.lower(program);
-    const found = program.outputs.map((y) => inner.contiguous(y));
-    for (const [i, y] of found.slice(carries).entries()) round(y, stacks[i], "to");
-    // A carry may be made of another: all are copied aside before one is written back.
-    const next = found.slice(0, carries).map((y) => {
-      if (!state.some((x) => x.source === y.source)) return y;
-      const aside = inner.create(y);
-      inner.copy(y, aside);
-      return aside;
-    });
-    for (const [i, y] of next.entries()) round(y, state[i], "none");
-  });
-  if (length > 0) b.emit({ rounds: length, reverse, body }, [...state, ...stacks]);
-  outs.forEach((y, i) => {
-    b.define(y, i < carries ? state[i] : stacks[i - carries]);
-  });
 }

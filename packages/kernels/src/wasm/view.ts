@@ -55,10 +55,7 @@ export function window(x: View, shape: readonly number[], starts: readonly numbe
 export function reshaped(x: View, shape: readonly number[]): View | null {
   if (typeof x.source === "number") return filled(x.source, shape, x.dtype);
   if (sizeOf(shape) === 0) return { ...x, shape, strides: stridesOf(shape) };
-  const cut = refine([
-    { sizes: x.shape, strides: x.strides },
-    { sizes: shape, strides: null },
-  ]);
+  const cut = refine([walkOf(x), { sizes: shape, strides: null }]);
   if (!cut) return null;
   const parts = cut.strides[0] as readonly number[];
   const strides: number[] = [];
@@ -82,6 +79,12 @@ export function reshaped(x: View, shape: readonly number[]): View | null {
 export interface Walk {
   readonly sizes: readonly number[];
   readonly strides: readonly number[] | null;
+}
+
+/** How a view is walked, with as few axes as it can be: what lies in one row fits together with any other shape. */
+export function walkOf({ shape, strides }: View): Walk {
+  const { sizes, strides: walks } = joined(shape, [strides]);
+  return { sizes, strides: walks[0] };
 }
 
 /** Axes so fine that every walk is one of them: the common refinement of ways to cut the same number of elements; null where there is none. */

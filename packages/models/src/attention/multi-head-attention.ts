@@ -1,7 +1,8 @@
 import { random, reshape, swapAxes, type Tensor } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import { type LinearParams, linear } from "../layers/linear.ts";
-import { type Attention, type AttentionOptions, attention } from "./attention.ts";
+import type { Attention } from "./attention.ts";
+import { type AttentionOptions, attention } from "./kinds.ts";
 
 export interface MultiHeadAttentionOptions {
   /** c, the width of a token */

@@ -1,6 +1,6 @@
 import { checkName } from "../known-name.ts";
-import type { AttentionOptions, KernelName } from "./attention.ts";
 import type { Blend, BlendWeight, LearnedWeight } from "./blend.ts";
+import type { AttentionOptions, KernelName } from "./kinds.ts";
 
 // The conventions of the code that the authors of the paper released: three code bases, whose switch `sparse_ratio` is a type of blend
 // under a number's guise. https://github.com/minhtannguyen/fmmformer-code-submission

@@ -1,6 +1,7 @@
 import { expandDims, eye, slice, type Tensor } from "@fmmformer/autodiff";
-import { type Attention, type AttentionCall, type AttentionOptions, attention } from "../attention/attention.ts";
+import type { Attention, AttentionCall } from "../attention/attention.ts";
 import type { FmmParams } from "../attention/fmm.ts";
+import { type AttentionOptions, attention } from "../attention/kinds.ts";
 import { type FmmformerOptions, fmmformer } from "../fmmformer.ts";
 import type { Matrix } from "./heat-map.ts";
 

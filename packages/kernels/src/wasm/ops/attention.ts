@@ -115,7 +115,7 @@ export const nearFieldPullback: FusedOp = {
     const { left, right, slots, scale } = band(call);
     const sizes = sizesOf(inputs.tokens);
     const [batch, h, n, d, m] = sizes;
-    const segment = Math.max(batch * h >= 8 ? 1024 : 256, 4 * slots);
+    const segment = Math.max(batch * h >= 8 ? 1024 : 256, 2 * slots);
     const segments = Math.ceil(n / segment);
     const parts = dbias ? { buffer: b.buffer(batch * h * segments * slots * 4), offset: 0 } : 0;
     const words = [
