@@ -1,9 +1,11 @@
 import {
   abs,
   add,
+  customVjp,
   div,
   exp,
   greater,
+  minimum,
   mul,
   relu,
   sigmoid,
@@ -24,11 +26,16 @@ export interface FeatureMap {
   readonly apply: (x: Tensor) => Tensor;
 }
 
-/** elu(x) + 1. As x + 1 above 0 and eˣ below, it keeps its digits where elu(x) rounds to −1. */
-function eluPlusOne(x: Tensor): Tensor {
-  const positive = greater(x, 0);
-  return where(positive, add(x, 1), exp(where(positive, 0, x)));
-}
+/** elu(x) + 1. As x + 1 above 0 and eˣ below, it keeps its digits where elu(x) rounds to −1. Its slope is itself, but at most 1. */
+const eluPlusOne = customVjp({
+  name: "eluPlusOne",
+  forward(x: Tensor) {
+    const y = where(greater(x, 0), add(x, 1), exp(minimum(x, 0)));
+    return [y, y];
+  },
+  pullback: (y, g) => [mul(g, minimum(y, 1))],
+  leading: [0],
+});
 
 /** x / ‖x‖₂ of each row, 0 with gradient 0 for a row that has underflowed. */
 function l2Normalized(x: Tensor): Tensor {

@@ -44,8 +44,8 @@ const experiments: readonly Experiment[] = [
     task: images,
     model: { width: 24, hidden: 48, layers: 2 },
     fields: { bandwidth: 16 },
-    steps: 240,
-    batchSize: 16,
+    steps: 900,
+    batchSize: 32,
     learningRate: 5e-3,
     tests: 10,
   },
@@ -73,7 +73,7 @@ for (const { task, model, fields, steps, batchSize, learningRate, tests, bounds 
     const bar = progress(`${task.name}, ${name}`, { steps, tokensPerStep: batchSize * length });
     const optimizer = chain(
       clipByGlobalNorm(1),
-      adamw({ learningRate: warmUp(20, cosine({ peak: learningRate, steps })), beta2: 0.98 }),
+      adamw({ learningRate: warmUp(50, cosine({ peak: learningRate, steps })), beta2: 0.98 }),
     );
     const { params, curve, seconds } = train(network, task, {
       optimizer,
