@@ -61,7 +61,10 @@ for (const [name, make] of Object.entries(makers)) {
       for (const [row, example] of examples.entries()) {
         const own = (data: ArrayLike<number>) => Array.from(data).slice(row * task.length, (row + 1) * task.length);
         if (example.weights) sameNumbers(own(weights!.data), example.weights);
-        sameNumbers(own(mask.data), example.mask ?? new Array(task.length).fill(1));
+        sameNumbers(
+          mask ? own(mask.data) : new Array(task.length).fill(1),
+          example.mask ?? new Array(task.length).fill(1),
+        );
       }
     });
 

@@ -1,5 +1,13 @@
-import type { Program } from "@fmmformer/autodiff";
-import { type CallParams, callPrimitive, type Equation, inlineCalls, type Var } from "@fmmformer/autodiff/extend";
+import { Program } from "@fmmformer/autodiff";
+import {
+  type CallParams,
+  callPrimitive,
+  type Equation,
+  inlineCalls,
+  type ScanParams,
+  scanPrimitive,
+  type Var,
+} from "@fmmformer/autodiff/extend";
 import type { Builder } from "./builder.ts";
 import { fusedOps } from "./fused.ts";
 import type { FusedOp } from "./ops/operands.ts";
@@ -22,9 +30,16 @@ function isEmpty({ shape }: Var): boolean {
   return shape.includes(0);
 }
 
-/** The same program without calls that have no kernels. */
+/** The same program without calls that have no kernels, in the bodies of loops too. */
 export function inlined(program: Program): Program {
-  return inlineCalls(program, (call) => fusedOpOf(call) !== null);
+  const { inputs, equations, outputs } = inlineCalls(program, (call) => fusedOpOf(call) !== null);
+  return new Program(inputs, equations.map(withBodyInlined), outputs);
+}
+
+function withBodyInlined(equation: Equation): Equation {
+  if (equation.prim !== (scanPrimitive as Equation["prim"])) return equation;
+  const params = equation.params as ScanParams;
+  return { ...equation, params: { ...params, program: inlined(params.program) } };
 }
 
 type Call = Equation & { readonly params: CallParams };

@@ -19,8 +19,8 @@ export interface Example {
 export interface Batch {
   /** int32 (b, n) token ids in [0, vocabulary) */
   readonly tokens: Tensor;
-  /** float32 (b, n) 1 at a token, 0 at padding: masks keys in both fields */
-  readonly mask: Tensor;
+  /** float32 (b, n) 1 at a token, 0 at padding: masks keys in both fields. Null where no example is padded */
+  readonly mask: Tensor | null;
   /** int32 (b) of a `classify` task, (b, n) of a `label-tokens` task, in [0, classes) */
   readonly labels: Tensor;
   /**
@@ -96,18 +96,21 @@ export function defineTask(rules: Omit<Task, "batch">): Task {
     const b = split === "test" ? Math.min(size, examples.test - first) : size;
     const labelled = kind === "classify" ? 1 : length;
     const tokens = new Int32Array(b * length);
-    const mask = new Float32Array(b * length).fill(1);
+    let mask: Float32Array | null = null;
     const labels = new Int32Array(b * labelled);
     const weights = new Float32Array(b * length);
     for (let row = 0; row < b; row++) {
       const made = example(split, first + row);
       tokens.set(made.tokens, row * length);
-      if (made.mask) mask.set(made.mask, row * length);
+      if (made.mask) {
+        mask ??= new Float32Array(b * length).fill(1);
+        mask.set(made.mask, row * length);
+      }
       labels.set(made.labels, row * labelled);
       if (made.weights) weights.set(made.weights, row * length);
     }
     const shape = [b, length];
-    const common = { tokens: tensor(tokens, { shape }), mask: tensor(mask, { shape }) };
+    const common = { tokens: tensor(tokens, { shape }), mask: mask && tensor(mask, { shape }) };
     if (kind === "classify") return { ...common, labels: tensor(labels) };
     return { ...common, labels: tensor(labels, { shape }), weights: tensor(weights, { shape }) };
   }

@@ -1,0 +1,27 @@
+import type { Measured } from "./measure.ts";
+
+/** A measured case as one readable line. */
+export function readable(m: Measured): string {
+  const parts = [
+    `${m.case.padEnd(42)}${m.shape.padEnd(18)}`,
+    `median ${ms(m.medianMs)}, minimum ${ms(m.minMs)}, cpu ${ms(m.cpuMs)}`,
+    m.flop ? `${(m.flop / m.medianMs / 1e6).toFixed(1).padStart(6)} GFLOP/s` : "",
+    m.peakBytes === null ? "" : `${(m.peakBytes / 1e6).toFixed(1).padStart(7)} MB`,
+    m.msPerToken === undefined ? "" : `${(1000 * m.msPerToken).toFixed(2)} µs a token`,
+    m.bytesPerToken === undefined ? "" : `${Math.round(m.bytesPerToken)} bytes a token`,
+    m.note ?? "",
+  ];
+  return parts.filter((part) => part !== "").join("  ");
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 1 ? 3 : 2).padStart(8)} ms`;
+}
+
+/** Rows as columns that line up: the first to the left, numbers to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ");
+  return rows.map(line).join("\n");
+}
