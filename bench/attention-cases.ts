@@ -1,4 +1,4 @@
-import { jit, mul, sum, type Tensor, tensor, valueAndGrad } from "@fmmformer/autodiff";
+import { type Jitted, jit, mul, sum, type Tensor, tensor, valueAndGrad } from "@fmmformer/autodiff";
 import { type Case, drawn, type Settings } from "./case.ts";
 
 /** What attends: q, k, v (b, h, n, d) ↦ (b, h, n, d). */
@@ -38,7 +38,10 @@ export function* attentionCases(
 }
 
 /** q, k, v, g ↦ ⟨attend(q, k, v), g⟩ and its gradients with respect to q, k and v. */
-export function forwardAndBackward(attend: Attend, { engine }: Pick<Settings, "engine">) {
+export function forwardAndBackward(
+  attend: Attend,
+  { engine }: Pick<Settings, "engine">,
+): Jitted<[q: Tensor, k: Tensor, v: Tensor, g: Tensor], [Tensor, readonly [Tensor, Tensor, Tensor]]> {
   return jit(
     valueAndGrad((q: Tensor, k: Tensor, v: Tensor, g: Tensor) => sum(mul(attend(q, k, v), g)), { argnums: [0, 1, 2] }),
     { engine },

@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { cast, type DType, floor, isFloat, mul, type Tensor } from "@fmmformer/autodiff";
+import { cast, type DType, floor, isFloat, mul, stack, type Tensor, vmap } from "@fmmformer/autodiff";
 import { runsAlike } from "@fmmformer/kernels/laws";
 import { wasm } from "@fmmformer/kernels/wasm";
 import fc from "fast-check";
@@ -28,8 +28,11 @@ const tables: readonly (readonly Entry[])[] = [
 
 for (const { primitive, uses, dtypes = ["float32"] as DType[] } of tables.flat()) {
   test(`${primitive} runs in WebAssembly as its value rule says`, () => {
-    const law = fc.property(uses, ({ op, calls: [args] }) => {
+    const law = fc.property(uses, ({ op, calls }) => {
+      const [args] = calls;
       runsAlike(op, args, engines);
+      const mapped = args.map((_, i) => stack(calls.map((call) => call[i])));
+      runsAlike(vmap(op), mapped, engines);
       for (const dtype of dtypes) {
         const given = args.map((x): Tensor => {
           if (!isFloat(x.dtype)) return x;
