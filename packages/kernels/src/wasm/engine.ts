@@ -22,7 +22,7 @@ export interface WasmOptions {
  * Everything compiled by one engine shares its memory, which grows as needed up to 4 GB. Threads are workers over the same memory; they do
  * not keep a process alive.
  *
- * @throws RangeError when threads is no integer ≥ 1
+ * @throws RangeError when threads is no integer from 1 to 64
  */
 export function wasm(options: WasmOptions = {}): Engine {
   const { threads = 1, profile = false } = options;
@@ -34,7 +34,13 @@ export function wasm(options: WasmOptions = {}): Engine {
     name: "wasm",
     compile(program, { donated = [] } = {}) {
       opened ??= openHost(threads);
-      return compile(opened, program, { donated, profile });
+      const kept: Stretch[] = [];
+      try {
+        return compile(opened, program, { donated, profile, kept });
+      } catch (error) {
+        opened.give(kept);
+        throw error;
+      }
     },
   };
 }
@@ -43,6 +49,7 @@ export function wasm(options: WasmOptions = {}): Engine {
 interface Host {
   readonly machine: Machine;
   readonly keep: (bytes: number) => Stretch;
+  give(stretches: readonly Stretch[]): void;
   readonly drop: FinalizationRegistry<readonly Stretch[]>;
   /** Where values live during a call; all compiled functions share it. */
   workspace(bytes: number): number;
@@ -52,12 +59,14 @@ function openHost(threads: number): Host {
   const machine = openMachine(threads);
   const arena = createArena(machine.base, machine.reach);
   let workspace = arena.take(64);
+  const give = (stretches: readonly Stretch[]): void => {
+    for (const stretch of stretches) arena.give(stretch);
+  };
   return {
     machine,
     keep: arena.take,
-    drop: new FinalizationRegistry((stretches) => {
-      for (const stretch of stretches) arena.give(stretch);
-    }),
+    give,
+    drop: new FinalizationRegistry(give),
     workspace(bytes) {
       if (bytes > workspace.bytes) {
         arena.give(workspace);
@@ -76,10 +85,10 @@ function openHost(threads: number): Host {
 function compile(
   host: Host,
   program: Program,
-  { donated, profile }: { readonly donated: readonly number[]; readonly profile: boolean },
+  options: { readonly donated: readonly number[]; readonly profile: boolean; readonly kept: Stretch[] },
 ): Executable<readonly Tensor[]> {
   const { machine } = host;
-  const kept: Stretch[] = [];
+  const { donated, profile, kept } = options;
   const keep = (bytes: ArrayBufferView): Buffer & { readonly address: number } => {
     const stretch = host.keep(bytes.byteLength + 16);
     kept.push(stretch);

@@ -50,10 +50,8 @@ export function openMachine(threads: number): Machine {
   const { base: free, start } = exports as unknown as Exports;
   const control = Math.ceil(free.value / 64) * 64;
   const base = control + controlBytes;
-  if (threads > 1) startWorkers({ module, memory, control, threads });
-
   let views = viewsOf(memory);
-  return {
+  const machine: Machine = {
     threads,
     functions,
     base,
@@ -87,7 +85,19 @@ export function openMachine(threads: number): Machine {
       }
     },
   };
+  if (threads > 1) {
+    startWorkers({ module, memory, control, threads });
+    dropped.register(machine, new Int32Array(memory.buffer, control, controlBytes / 4));
+  }
+  return machine;
 }
+
+/** Workers end with a job that has none, once nobody can give them another. */
+const dropped = new FinalizationRegistry<Int32Array>((cells) => {
+  cells[5] = 0;
+  Atomics.add(cells, 0, 1);
+  Atomics.notify(cells, 0);
+});
 
 function viewsOf({ buffer }: WebAssembly.Memory): Views {
   return {
