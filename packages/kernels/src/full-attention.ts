@@ -1,6 +1,5 @@
 import {
   add,
-  type CustomVjp,
   customVjp,
   expandDims,
   iota,
@@ -19,6 +18,7 @@ import {
 } from "@fmmformer/autodiff";
 import { sumTo } from "@fmmformer/autodiff/extend";
 import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
+import type { AttentionOp } from "./attention-op.ts";
 import { checkTokens } from "./check-tokens.ts";
 import { maskedSoftmax, weightsOf } from "./masked-softmax.ts";
 import { promoteFloats } from "./promote-floats.ts";
@@ -94,11 +94,7 @@ function logitsOf(q: Tensor, k: Tensor, mask: Maybe, bias: Maybe, { causal, scal
 //
 //     ds_ij = p_ij (z_ij g_i·v_j − D_i),   dq_i = s Σ_j ds_ij k_j,   dk_j = s Σ_i ds_ij q_i,   dv_j = Σ_i p_ij z_ij g_i,   db_ij = ds_ij
 
-const op: CustomVjp<
-  [q: Tensor, k: Tensor, v: Tensor, mask: Maybe, bias: Maybe, key: Maybe, rule: Rule],
-  Tensor,
-  Residuals
-> = {
+const op: AttentionOp<Rule> = {
   name: "fullAttention",
   forward(q, k, v, mask, bias, key, rule) {
     const t = logitsOf(q, shown(k, mask), mask, bias, rule);
@@ -124,19 +120,6 @@ const op: CustomVjp<
     ];
   },
 };
-
-/** Everything the pullback reads; all but o and the row log-sum-exp are arguments. */
-interface Residuals {
-  readonly q: Tensor;
-  readonly k: Tensor;
-  readonly v: Tensor;
-  readonly mask: Maybe;
-  readonly bias: Maybe;
-  readonly key: Maybe;
-  readonly rule: Rule;
-  readonly o: Tensor;
-  readonly logSumExp: Tensor;
-}
 
 const fullAttentionOp = customVjp({ ...op, leading: [3, 3, 3, 1, 3, 0, 0] });
 

@@ -1,6 +1,7 @@
-import { type CustomVjp, customVjp, expandDims, mul, squeeze, sub, sum, type Tensor } from "@fmmformer/autodiff";
+import { customVjp, expandDims, mul, squeeze, sub, sum, type Tensor } from "@fmmformer/autodiff";
 import { sumTo } from "@fmmformer/autodiff/extend";
 import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
+import type { AttentionOp } from "./attention-op.ts";
 import { bandDot, bandMatmul, bandTranspose, type Sides } from "./band.ts";
 import { bandLogits } from "./band-softmax.ts";
 import { checkTokens } from "./check-tokens.ts";
@@ -79,11 +80,7 @@ function scores(q: Tensor, k: Tensor, mask: Maybe, bias: Maybe, rule: Rule): Ten
 //
 //     ds_ij = p_ij (z_ij g_i·v_j − D_i),   dq_i = s Σ_j ds_ij k_j,   dk_j = s Σ_i ds_ij q_i,   dv_j = Σ_i p_ij z_ij g_i,   db_δ = Σ_i ds_{i,i+δ}
 
-const op: CustomVjp<
-  [q: Tensor, k: Tensor, v: Tensor, mask: Maybe, bias: Maybe, key: Maybe, rule: Rule],
-  Tensor,
-  Residuals
-> = {
+const op: AttentionOp<Rule> = {
   name: "nearField",
   forward(q, k, v, mask, bias, key, rule) {
     const t = scores(q, shown(k, mask), mask, bias, rule); // (…b, h, n, slots)
@@ -112,19 +109,6 @@ const op: CustomVjp<
     ];
   },
 };
-
-/** Everything the pullback reads; all but o and the row log-sum-exp are arguments. */
-interface Residuals {
-  readonly q: Tensor;
-  readonly k: Tensor;
-  readonly v: Tensor;
-  readonly mask: Maybe;
-  readonly bias: Maybe;
-  readonly key: Maybe;
-  readonly rule: Rule;
-  readonly o: Tensor;
-  readonly logSumExp: Tensor;
-}
 
 const nearFieldOp = customVjp({ ...op, leading: [3, 3, 3, 1, 2, 0, 0] });
 
