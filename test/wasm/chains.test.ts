@@ -183,6 +183,7 @@ test("shapes that cut the same elements differently", () => {
   alike((a, b) => add(reshape(mul(a, 2), [6, 4]), b), [x, y]);
   alike((a, b, c) => sum(mul(reshape(exp(a), [24]), add(c, reshape(b, [24])))), [x, y, z]);
   alike((a, b) => add(reshape(mul(transpose(a), 2), [6, 4]), transpose(b)), [drawn(4, 3, 8), drawn(5, 4, 6)]);
+  alike((a) => mul(transpose(reshape(exp(transpose(a)), [6, 4])), 2), [drawn(4, 3, 8)]);
   alike((a, b) => add(transpose(reshape(exp(transpose(a)), [6, 4])), transpose(b)), [x, y]);
   alike((a, b) => matmul(reshape(transpose(a), [4, 6]), add(b, reshape(transpose(mul(a, 3)), [6, 4]))), [x, y]);
 });

@@ -9,6 +9,7 @@ import {
   fastWeight,
   featureMaps,
   fullAttention,
+  gelu,
   layerNorm,
   nearField,
   rmsNorm,
@@ -168,6 +169,7 @@ test("layers: norms, cross-entropy, dropout, Adam", () => {
     // Beside the logits, in whose digits a loss near 0 is lost.
     const losses = (t: Tensor): Tensor[] => [softmaxCrossEntropy(mul(t, 30), labels), mul(t, 30)];
     runsAlike(losses, [x], engines, { tolerance: 1e-5 });
+    runsAlike((t: Tensor) => gelu(mul(t, 3)), [x], engines, { tolerance: 1e-6 });
     runsAlike((t: Tensor) => dropout(t, { rate: 0.4, key: random.key(seed) }), [x], engines, { tolerance: 1e-6 });
     const square = mul(x, x);
     const adam = (g: Tensor, step: Tensor): unknown => adamUpdate(g, x, square, { step });

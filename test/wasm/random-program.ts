@@ -149,6 +149,7 @@ function apply(values: readonly Value[], draw: Draw): Value | null {
   const from = <T>(list: readonly T[], at: number): T => list[list.length - 1 - (at % list.length)];
   const value = from(values, draw.of);
   const partners = values.filter((y) => meets(value.x.shape, y.x.shape));
+  if (partners.length === 0) return null; // too large even for itself
   return ops[draw.op % ops.length](value, { pick, values, partner: from(partners, draw.with) });
 }
 

@@ -1,4 +1,5 @@
 // One loop an op: z[i] = op(x[i], y[i], w[i]) over n elements, a multiple of 4. Tiles of bool hold int32, 0 or 1.
+import { geluSlopeTile, geluTile } from "./math/gelu";
 import * as math from "./math/tiles";
 
 // ——— float32 ———
@@ -83,6 +84,8 @@ export function cos_float32(z: usize, x: usize, y: usize, w: usize, n: i32): voi
 export function cos_float64(z: usize, x: usize, y: usize, w: usize, n: i32): void { math.cosTile64(z, x, n); }
 export function pow_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { math.powTile(z, x, y, n); }
 export function pow_float64(z: usize, x: usize, y: usize, w: usize, n: i32): void { math.powTile64(z, x, y, n); }
+export function gelu_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluTile(z, x, n); }
+export function geluSlope_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluSlopeTile(z, x, n); }
 
 // ——— casts: to int32 towards zero and modulo 2³², to bool as x ≠ 0 ———
 

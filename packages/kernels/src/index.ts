@@ -22,5 +22,6 @@ export { type FullAttentionOptions, fullAttention } from "./full-attention.ts";
 export { type AdamOptions, adamUpdate, biasCorrection } from "./adam-update.ts";
 export { meanCrossEntropy, softmaxCrossEntropy } from "./cross-entropy.ts";
 export { dropout } from "./dropout.ts";
+export { gelu } from "./gelu.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { rmsNorm } from "./rms-norm.ts";

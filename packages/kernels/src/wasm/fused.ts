@@ -1,7 +1,15 @@
 import { fullAttention, fullAttentionPullback, nearField, nearFieldPullback } from "./ops/attention.ts";
 import { farField, farFieldPullback } from "./ops/far-field.ts";
 import type { FusedOp } from "./ops/operands.ts";
-import { adamUpdate, crossEntropy, crossEntropyPullback, layerNorm, layerNormPullback } from "./ops/rows.ts";
+import {
+  adamUpdate,
+  crossEntropy,
+  crossEntropyPullback,
+  gelu,
+  geluPullback,
+  layerNorm,
+  layerNormPullback,
+} from "./ops/rows.ts";
 
 /** The composed ops with kernels, by the names of their calls. */
 export const fusedOps: Readonly<Record<string, FusedOp>> = {
@@ -15,5 +23,7 @@ export const fusedOps: Readonly<Record<string, FusedOp>> = {
   "layerNorm.pullback": layerNormPullback,
   softmaxCrossEntropy: crossEntropy,
   "softmaxCrossEntropy.pullback": crossEntropyPullback,
+  gelu,
+  "gelu.pullback": geluPullback,
   adamUpdate,
 };

@@ -1,4 +1,5 @@
-import { gelu, random, relu, type Tensor } from "@fmmformer/autodiff";
+import { random, relu, type Tensor } from "@fmmformer/autodiff";
+import { gelu } from "@fmmformer/kernels";
 import { checkName } from "../known-name.ts";
 import { dropout } from "./dropout.ts";
 import type { Layer } from "./layer.ts";
@@ -6,7 +7,7 @@ import { type LinearParams, linear } from "./linear.ts";
 
 export type Activation = "gelu" | "relu";
 
-const activations: Readonly<Record<Activation, (x: Tensor) => Tensor>> = { gelu: (x) => gelu(x), relu };
+const activations: Readonly<Record<Activation, (x: Tensor) => Tensor>> = { gelu, relu };
 
 export interface FeedForwardOptions {
   /** c, the width of what comes in and goes out */

@@ -76,6 +76,20 @@ export const crossEntropyPullback: FusedOp = {
   },
 };
 
+export const gelu: FusedOp = {
+  takes: (call) => call.outs[0].dtype === "float32",
+  lower: (b, { ins: [x], outs: [y] }) => b.elementwise("gelu_float32", [x], y),
+};
+
+export const geluPullback: FusedOp = {
+  takes: (call) => call.outs[0].dtype === "float32",
+  lower(b, { ins: [x, , g], outs: [dx] }) {
+    const slope: Var = { ...dx, id: -1 };
+    b.elementwise("geluSlope_float32", [x], slope);
+    b.elementwise("mul_float32", [g, slope], dx);
+  },
+};
+
 interface Adam {
   readonly eps: number;
   /** β₁ and β₂, by their place among the arguments */

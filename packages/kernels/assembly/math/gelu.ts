@@ -1,0 +1,69 @@
+import { exp } from "./exp";
+import { ONE, splat } from "./splat";
+
+// With a = |x| and t = 1 / (1 + 0.36 a), the tail of the normal distribution is 1 − Φ(a) = e^{−a²/2} t R(t), R a minimax polynomial of
+// degree 8, relative error 9·10⁻⁸: gelu and its slope share it, and the slope's density is its first factor.
+
+const SCALE = memory.data<f32>([0.36]);
+const HALF = memory.data<f32>([-0.5]);
+/** 1/√(2π) */
+const DENSITY = memory.data<f32>([0.3989422804014327]);
+const R = memory.data<f32>([
+  0.1436176655118735, 0.14368186088486645, 0.12400997012296266, 0.09603616811605581, -0.00038260711286300375,
+  0.10736208229507195, -0.22359177243014416, 0.13950377563584088, -0.0302371296996144,
+]);
+
+/** Beyond it the tail is 0 in float32. */
+const LARGE = memory.data<f32>([1e4]);
+
+/** e^{−x²/2} */
+// @ts-ignore: decorator
+@inline
+function bell(x: v128): v128 {
+  return exp(f32x4.mul(f32x4.mul(x, x), splat(HALF)));
+}
+
+/** 1 − Φ(|x|), given e^{−x²/2}. */
+// @ts-ignore: decorator
+@inline
+function tail(x: v128, e: v128): v128 {
+  const t = f32x4.div(splat(ONE), f32x4.add(splat(ONE), f32x4.mul(splat(SCALE), f32x4.abs(x))));
+  const t2 = f32x4.mul(t, t);
+  const t4 = f32x4.mul(t2, t2);
+  const low = f32x4.add(f32x4.add(splat(R), f32x4.mul(splat(R + 4), t)), f32x4.mul(t2, f32x4.add(splat(R + 8), f32x4.mul(splat(R + 12), t))));
+  const high = f32x4.add(f32x4.add(splat(R + 16), f32x4.mul(splat(R + 20), t)), f32x4.mul(t2, f32x4.add(splat(R + 24), f32x4.mul(splat(R + 28), t))));
+  const r = f32x4.add(low, f32x4.mul(t4, f32x4.add(high, f32x4.mul(t4, splat(R + 32)))));
+  return f32x4.mul(e, f32x4.mul(t, r));
+}
+
+/** x Φ(x), as x − x (1 − Φ(x)) above 0. Absolute error 3·10⁻⁷ at most, relative 10⁻⁶ down to −5. */
+// @ts-ignore: decorator
+@inline
+export function gelu(x: v128): v128 {
+  const product = f32x4.mul(x, tail(x, bell(x)));
+  const above = f32x4.gt(x, f32x4.splat(0));
+  // What overflows in x² has no tail: 0 · ∞ must not become NaN.
+  const finite = v128.and(product, f32x4.lt(f32x4.abs(x), splat(LARGE)));
+  const y = v128.bitselect(f32x4.sub(x, finite), finite, above);
+  return v128.bitselect(y, x, f32x4.eq(x, x));
+}
+
+/** The derivative Φ(x) + x e^{−x²/2}/√(2π). */
+// @ts-ignore: decorator
+@inline
+export function geluSlope(x: v128): v128 {
+  const e = bell(x);
+  const rest = tail(x, e);
+  const above = f32x4.gt(x, f32x4.splat(0));
+  const phi = v128.bitselect(f32x4.sub(splat(ONE), rest), rest, above);
+  const bend = v128.and(f32x4.mul(x, f32x4.mul(e, splat(DENSITY))), f32x4.lt(f32x4.abs(x), splat(LARGE)));
+  return v128.bitselect(f32x4.add(phi, bend), x, f32x4.eq(x, x));
+}
+
+export function geluTile(y: usize, x: usize, count: i32): void {
+  for (let i: usize = 0, bytes = <usize>count << 2; i < bytes; i += 16) v128.store(y + i, gelu(v128.load(x + i)));
+}
+
+export function geluSlopeTile(y: usize, x: usize, count: i32): void {
+  for (let i: usize = 0, bytes = <usize>count << 2; i < bytes; i += 16) v128.store(y + i, geluSlope(v128.load(x + i)));
+}
