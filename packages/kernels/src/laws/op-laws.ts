@@ -187,6 +187,8 @@ export function commutesWithJit<A extends Args>(f: Op<A>, args: A, options: LawO
 /**
  * An engine gives what the value rules give, for the op and for its pullback, and so do other engines bit by bit.
  *
+ * The tolerance is relative to the largest number among arguments, cotangents and results.
+ *
  * @param engines - the first is compared with the value rules, the others with the first
  * @param options.tolerance - default 1e-12, for float64
  */
@@ -201,8 +203,9 @@ export function runsAlike<A extends Args>(
   const g = randomLike(key, y);
   const back = (ct: unknown, ...xs: readonly unknown[]): unknown => vjp(f, ...(xs as unknown as A))[1](ct as never);
   const [first, ...others] = engines.map((engine) => [jit(f, { engine })(...args), jit(back, { engine })(g, ...args)]);
-  agree("runsAlike", first[0], y, { tolerance });
-  agree("runsAlike (pullback)", first[1], pull(g as never), { tolerance });
+  // Beside what went in: rounding errors are those of the largest term, and terms may cancel.
+  agree("runsAlike", [first[0], args], [y, args], { tolerance });
+  agree("runsAlike (pullback)", [first[1], args, g], [pull(g as never), args, g], { tolerance });
   others.forEach((other, i) => {
     agree(`runsAlike (${engines[i + 1].name}, the same bits)`, other, first);
   });
