@@ -86,6 +86,8 @@ function parsed(command: string) {
 
 /** Run a command: one line and status 1 where the command line is at fault. */
 export async function runCommand(command: () => void | Promise<void>): Promise<void> {
+  // Who pipes into head has seen enough.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   try {
     await command();
   } catch (error) {
