@@ -12,6 +12,7 @@ import {
   plain,
   random,
   relu,
+  scan,
   sub,
   sum,
   type Tensor,
@@ -217,6 +218,12 @@ test("a compiled function tells what it costs once it has run", () => {
     run(drawn(1, 40, 40));
     assert.equal(run.stats()!.flop, 2 * 40 ** 3 + 1600, "of the last call");
   }
+  const [ten, twenty] = [10, 20].map((length) => {
+    const loop = jit((x: Tensor) => scan((c: Tensor) => [matmul(c, x), null], x, null, { length })[0], { engine });
+    loop(drawn(1, 8, 8));
+    return loop.stats()!.flop;
+  });
+  assert.equal(twenty - ten, 10 * 2 * 8 ** 3, "every round counts");
   const reference = jit(f, { engine: plain });
   reference(drawn(1, 3, 3));
   assert.equal(reference.stats(), null);

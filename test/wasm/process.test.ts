@@ -115,14 +115,19 @@ test("functions that are dropped give back their memory, results in it keep thei
       step(constant(i))(constant(0));
       if (i % 10 === 9) { await collected(); most = Math.max(most, arena()); }
     }
+    const before = arena();
+    const large = ad.tensor(new Float32Array(1_500_000).fill(2));
+    ad.jit((x) => ad.add(x, large), { engine, donate: [0] })(large);
+    const grown = arena() - before;
     const wanted = ad.mul(ad.add(constant(1), constant(0)), 0.5);
-    console.log(JSON.stringify([most, ad.allClose(first, wanted)]));`,
+    console.log(JSON.stringify([most, grown, ad.allClose(first, wanted)]));`,
     ["--expose-gc"],
   );
   const { out, errors } = await ended(child);
   assert.equal(errors, "");
-  const [most, same] = JSON.parse(out);
+  const [most, grown, same] = JSON.parse(out);
   assert.ok(most < 100e6, `${most} bytes for functions of 2 MB each`);
+  assert.equal(grown, 0, "what was given back in small pieces is one large piece");
   assert.equal(same, true);
 });
 
