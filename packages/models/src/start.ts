@@ -44,7 +44,7 @@ const experiments: readonly Experiment[] = [
     task: images,
     model: { width: 24, hidden: 48, layers: 2 },
     fields: { bandwidth: 16 },
-    steps: 900,
+    steps: 1200,
     batchSize: 32,
     learningRate: 5e-3,
     tests: 10,
