@@ -2,7 +2,7 @@ import { nearField } from "@fmmformer/kernels";
 import { attentionCases } from "../attention-cases.ts";
 import type { Case, Settings } from "../case.ts";
 
-/** The band: long sequences, and those of the hand-written kernels in shared/PEERS.md (b·h 8). */
+/** The band: long sequences, and short ones of many heads (b·h 8). */
 export function* near(settings: Settings): Iterable<Case> {
   const { tokens, batch } = settings;
   const bands = [
