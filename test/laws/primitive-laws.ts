@@ -153,7 +153,7 @@ export function obeysLaws(entry: Entry): void {
 }
 
 /** Whole numbers for an integer dtype: tenths of what was drawn would all be 0. */
-function inDType(x: Tensor, dtype: DType): Tensor {
+export function inDType(x: Tensor, dtype: DType): Tensor {
   if (!isFloat(x.dtype)) return x;
   return isFloat(dtype) ? cast(x, dtype) : cast(floor(mul(x, 10)), dtype);
 }

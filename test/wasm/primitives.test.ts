@@ -1,32 +1,16 @@
 import { test } from "node:test";
-import { cast, type DType, floor, isFloat, mul, stack, type Tensor, vmap } from "@fmmformer/autodiff";
+import { type DType, isFloat, stack, vmap } from "@fmmformer/autodiff";
 import { runsAlike } from "@fmmformer/kernels/laws";
 import { wasm } from "@fmmformer/kernels/wasm";
 import fc from "fast-check";
-import type { Entry } from "../laws/primitive-laws.ts";
-import { elementwiseTable } from "../laws/primitives/elementwise.ts";
-import { productTable } from "../laws/primitives/product.ts";
-import { programTable } from "../laws/primitives/program.ts";
-import { randomTable } from "../laws/primitives/random.ts";
-import { reductionTable } from "../laws/primitives/reduction.ts";
-import { rowTable } from "../laws/primitives/row.ts";
-import { shapeTable } from "../laws/primitives/shape.ts";
+import { inDType } from "../laws/primitive-laws.ts";
+import { table } from "../laws/table.ts";
 
 // Law 8 for every primitive: what the engine computes is what the value rule says, whatever the number of threads.
 
 const engines = [wasm(), wasm({ threads: 2 }), wasm({ threads: 3 })];
 
-const tables: readonly (readonly Entry[])[] = [
-  elementwiseTable,
-  shapeTable,
-  reductionTable,
-  productTable,
-  rowTable,
-  randomTable,
-  programTable,
-];
-
-for (const { primitive, uses, dtypes = ["float32"] as DType[] } of tables.flat()) {
+for (const { primitive, uses, dtypes = ["float32"] as DType[] } of table) {
   test(`${primitive} runs in WebAssembly as its value rule says`, () => {
     const law = fc.property(uses, ({ op, calls }) => {
       const [args] = calls;
@@ -34,10 +18,7 @@ for (const { primitive, uses, dtypes = ["float32"] as DType[] } of tables.flat()
       const mapped = args.map((_, i) => stack(calls.map((call) => call[i])));
       runsAlike(vmap(op), mapped, engines);
       for (const dtype of dtypes) {
-        const given = args.map((x): Tensor => {
-          if (!isFloat(x.dtype)) return x;
-          return isFloat(dtype) ? cast(x, dtype) : cast(floor(mul(x, 10)), dtype);
-        });
+        const given = args.map((x) => inDType(x, dtype));
         runsAlike(op, given, engines, { tolerance: isFloat(dtype) ? 1e-5 : 0 });
       }
     });

@@ -3,9 +3,10 @@ export { apply, bind, type Cotangents, definePrimitive, type Primitive, type Rul
 export { type CallParams, callPrimitive } from "./call.ts";
 export { allocate } from "./dtype.ts";
 export { inlineCalls } from "./inline.ts";
-export { alignRanks, insertAxes, sumTo } from "./primitives/broadcast.ts";
+export { alignRanks, insertAxes, stretchedAxes, sumTo } from "./primitives/broadcast.ts";
+export { noSuchRow } from "./primitives/gather.ts";
 export { primitives } from "./primitives/index.ts";
 export { type Atom, type Equation, evaluate, type Var } from "./program.ts";
 export { type ScanParams, scanPrimitive } from "./scan.ts";
-export { normalizeAxis, sizeOf, stridesOf } from "./shape.ts";
+export { normalizeAxis, sameShape, sizeOf, stridesOf } from "./shape.ts";
 export { Dense } from "./tensor.ts";

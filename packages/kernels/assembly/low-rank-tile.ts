@@ -17,7 +17,7 @@ export function bytes(count: i32): usize {
 
 // @ts-ignore: decorator
 @inline
-function mulAdd(sum: v128, x: v128, y: v128): v128 {
+export function mulAdd(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y));
 }
 

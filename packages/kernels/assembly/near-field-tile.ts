@@ -1,4 +1,4 @@
-import { bytes, copyRows, padded, transpose } from "./low-rank-tile";
+import { bytes, copyRows, mulAdd, padded, transpose } from "./low-rank-tile";
 import { ONE, splat } from "./math/splat";
 
 // A tile is a block of queries by a group of diagonals: row t holds the scores of queries i with keys origin + i + t,
@@ -111,12 +111,6 @@ export function touch(to: usize, from: usize, fromRow: usize, begin: i32, end: i
     for (let x: usize = 0; x < bytes(width); x += 64) bits |= load<i32>(at + x);
   }
   store<i32>(to, bits);
-}
-
-// @ts-ignore: decorator
-@inline
-function mulAdd(sum: v128, x: v128, y: v128): v128 {
-  return f32x4.add(sum, f32x4.mul(x, y));
 }
 
 // @ts-ignore: decorator

@@ -97,9 +97,13 @@ export function sum(
 /** Add up over whatever broadcasting from `shape` had stretched: the pullback of broadcasting. */
 export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(x.shape, shape)) return x;
-  const extra = x.shape.length - shape.length;
-  const axes = x.shape.flatMap((n, axis) => (axis < extra || (shape[axis - extra] === 1 && n !== 1) ? [axis] : []));
-  return reshape(sum(x, { axis: axes }), shape);
+  return reshape(sum(x, { axis: stretchedAxes(shape, x.shape) }), shape);
+}
+
+/** The axes of `target` along which broadcasting from `shape` repeats. */
+export function stretchedAxes(shape: readonly number[], target: readonly number[]): number[] {
+  const extra = target.length - shape.length;
+  return target.flatMap((n, axis) => (axis < extra || (shape[axis - extra] === 1 && n !== 1) ? [axis] : []));
 }
 
 export function withoutAxes(shape: readonly number[], axes: readonly number[]): readonly number[] {

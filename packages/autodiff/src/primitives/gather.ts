@@ -74,7 +74,12 @@ function offsetRows(indices: Tensor, size: number, rows: number): Tensor {
 
 function checkRow(op: string, row: number, rows: number): number {
   if (row >= 0 && row < rows) return row;
-  throw new RangeError(
+  throw noSuchRow(op, row, rows);
+}
+
+/** What is said of a row number outside a table. */
+export function noSuchRow(op: string, row: number, rows: number): RangeError {
+  return new RangeError(
     `${op}: expected indices from 0 to ${rows - 1}, got ${row}; check the vocabulary size or clip the ids first`,
   );
 }

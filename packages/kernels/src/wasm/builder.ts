@@ -1,5 +1,5 @@
 import type { DType, Program } from "@fmmformer/autodiff";
-import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, Dense, type Equation, sizeOf, stretchedAxes, type Var } from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
 import {
   again,
@@ -33,7 +33,8 @@ export interface Builder {
   address(x: View): Place;
   /** Storage for a whole new value, row-major. */
   create(like: { readonly shape: readonly number[]; readonly dtype: DType }): View;
-  buffer(bytes: number): Buffer;
+  /** Storage for what kernels leave for each other. */
+  space(bytes: number): Place;
   define(variable: Var, value: Value): void;
   emit(step: Step | Loop, writes: readonly View[]): void;
   /** One elementwise op, as part of a chain where one can take it. */
@@ -152,7 +153,7 @@ export function createBuilder(
     const sources = new Set(spread.flatMap((x) => ("node" in x ? [x.node.chain] : [])));
     const sharesWith = (chain: Chain): boolean =>
       sources.has(chain) ||
-      [...chain.reads.values()].some(
+      chain.reads.some(
         (r) => typeof r.source !== "number" && spread.some((x) => !("node" in x) && x.source === r.source),
       );
     const candidates = [...new Set([...sources, ...recent])].sort((a, b) => b.at - a.at);
@@ -207,7 +208,7 @@ export function createBuilder(
     contiguous,
     address: ({ source, offset, dtype }) => ({ buffer: source as Buffer, offset: offset * bytesOf[dtype] }),
     create,
-    buffer,
+    space: (bytes) => ({ buffer: buffer(bytes), offset: 0 }),
     define,
     emit,
     elementwise(apply, operands, out) {
@@ -231,10 +232,7 @@ export function createBuilder(
       writtenAt.set(to.source as Buffer, node.chain.at);
     },
     sumTo(x, out) {
-      const extra = x.shape.length - out.shape.length;
-      const axes = x.shape.flatMap((n, axis) =>
-        axis < extra || (out.shape[axis - extra] === 1 && n !== 1) ? [axis] : [],
-      );
+      const axes = stretchedAxes(out.shape, x.shape);
       const [from, to]: Var[] = [x.shape, x.shape.filter((_, axis) => !axes.includes(axis))].map((shape) => ({
         id: -1,
         shape,

@@ -1,5 +1,5 @@
 import type { DType } from "@fmmformer/autodiff";
-import { sizeOf } from "@fmmformer/autodiff/extend";
+import { sameShape, sizeOf } from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
 import { type Buffer, double, float, type Step, type Word } from "./plan.ts";
 import { bytesOf, joined, refine, type View, type Walk, walkOf } from "./view.ts";
@@ -32,13 +32,13 @@ export interface Chain {
   readonly at: number;
   readonly size: number;
   readonly instructions: { readonly apply: ChainFunction; readonly of: readonly Input[]; readonly to: Node }[];
-  readonly reads: Map<string, View>;
+  readonly reads: View[];
   readonly reductions: Reduction[];
   readonly nodes: Node[];
 }
 
 export function newChain(at: number, shape: readonly number[]): Chain {
-  return { at, size: sizeOf(shape), instructions: [], reads: new Map(), reductions: [], nodes: [] };
+  return { at, size: sizeOf(shape), instructions: [], reads: [], reductions: [], nodes: [] };
 }
 
 export function isNode(x: Node | View): x is Node {
@@ -49,25 +49,21 @@ export function isNode(x: Node | View): x is Node {
 export const mostAxes = 8;
 const mostInstructions = 48;
 
-const identities = new WeakMap<Buffer, number>();
-let made = 0;
-
-function identity(buffer: Buffer): number {
-  const known = identities.get(buffer);
-  if (known !== undefined) return known;
-  identities.set(buffer, ++made);
-  return made;
-}
-
-function keyOf({ source, offset, shape, strides, dtype }: View): string {
-  return `${typeof source === "number" ? `=${Object.is(source, -0) ? "-0" : source}` : identity(source)} ${offset} ${shape} ${strides} ${dtype}`;
+function sameView(a: View, b: View): boolean {
+  return (
+    Object.is(a.source, b.source) &&
+    a.offset === b.offset &&
+    a.dtype === b.dtype &&
+    sameShape(a.shape, b.shape) &&
+    sameShape(a.strides, b.strides)
+  );
 }
 
 /** Whether these operands and this reduction can be part of a chain: axes fine enough for all exist. */
 export function fits(chain: Chain, views: readonly View[], reduced?: Pick<Reduction, "axes" | "shape">): boolean {
   if (chain.instructions.length >= mostInstructions) return false;
   const walks: Walk[] = [{ sizes: [chain.size], strides: null }];
-  for (const view of [...chain.reads.values(), ...views]) walks.push(walkOf(view));
+  for (const view of [...chain.reads, ...views]) walks.push(walkOf(view));
   for (const node of chain.nodes) if (node.stored) walks.push(walkOf(node.stored));
   for (const { shape } of [...chain.reductions, ...(reduced ? [reduced] : [])])
     walks.push({ sizes: shape, strides: null });
@@ -101,11 +97,9 @@ export function instruct(chain: Chain, apply: ChainFunction, operands: readonly 
 }
 
 function read(chain: Chain, view: View): View {
-  const key = keyOf(view);
-  const known = chain.reads.get(key);
-  if (known) return known;
-  chain.reads.set(key, view);
-  return view;
+  const known = chain.reads.find((x) => sameView(x, view));
+  if (!known) chain.reads.push(view);
+  return known ?? view;
 }
 
 /** Ops that cost less than writing a value and reading it again. */
@@ -142,7 +136,7 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const stored = chain.nodes.filter((node) => node.stored);
   if (stored.length === 0 && chain.reductions.length === 0) return [];
   // ——— Axes for all, reduced ones where the kernel wants them ———
-  const reads = [...chain.reads.values()].filter((x) => typeof x.source !== "number");
+  const reads = chain.reads.filter((x) => typeof x.source !== "number");
   const operands = [...reads, ...stored.map((node) => node.stored as View)];
   const cut = refine([
     { sizes: [chain.size], strides: null },
@@ -195,7 +189,7 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const free: number[] = [];
   let count = 0;
   const take = (): number => free.pop() ?? count++;
-  const constants = [...chain.reads.values()].filter((x) => typeof x.source === "number");
+  const constants = chain.reads.filter((x) => typeof x.source === "number");
   for (const x of [...constants, ...reads]) registers.set(x, count++);
   for (const node of stored) registers.set(node, count++);
   const lastUse = new Map<Node, number>();

@@ -96,7 +96,8 @@ function compile(
     return { bytes: bytes.byteLength, address: stretch.address };
   };
   const { program: flat, steps, inputs, outputs, slots, errors } = lowerProgram(program, { donated, keep });
-  const slotOf = (place: "input" | "output", at: number): Slot | undefined => slots.find((slot) => slot[place] === at);
+  const slotOfInput = inputs.map((_, i): Slot | undefined => slots.find(({ input }) => input === i));
+  const slotOfOutput = outputs.map((_, i): Slot | undefined => slots.find(({ output }) => output === i));
 
   const buffers = (views: readonly View[]): Buffer[] => views.map(({ source }) => source as Buffer);
   const { offsets, bytes } = place(steps, { inputs: buffers(inputs), outputs: buffers(outputs) });
@@ -107,7 +108,7 @@ function compile(
 
   const stats = createStats(steps, needed);
   const runPlan = (scratchFrom: number): void => {
-    stats.begin();
+    if (profile) stats.begin();
     const cuts = profile ? starts : [0, words.length];
     for (let i = 0; i + 1 < cuts.length; i++) {
       machine.run(plan.address + 4 * cuts[i], plan.address + 4 * cuts[i + 1], scratchFrom, scratch);
@@ -127,7 +128,7 @@ function compile(
       ((source as Buffer).address ?? workspace + (offsets.get(source as Buffer) as number)) + offset * bytesOf[dtype];
     // All are read before one is written: what one slot holds may go to another.
     const contents = values.map((x, i) => {
-      const slot = slotOf("input", i);
+      const slot = slotOfInput[i];
       return slot && isResident(x, slot) ? null : ((x as Dense).fill ?? x.data);
     });
     contents.forEach((content, i) => {
@@ -144,7 +145,7 @@ function compile(
     return outputs.map((view, i) => {
       const { shape, dtype, weak } = flat.outputs[i];
       const aval = { shape, dtype, weak };
-      const slot = slotOf("output", i);
+      const slot = slotOfOutput[i];
       const fetch = (): Data => copyOut(machine.views()[dtype], addressOf(view) / bytesOf[dtype], aval);
       return slot ? resident(slot, aval, fetch, executable) : new Dense(aval, fetch());
     });

@@ -1,5 +1,5 @@
 import type { DType } from "@fmmformer/autodiff";
-import { type Atom, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, type Equation, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { ChainFunction, KernelName } from "./binary/names.ts";
 import type { Builder } from "./builder.ts";
 import { lowerMatmul } from "./matmul.ts";
@@ -112,14 +112,14 @@ export const rules: Readonly<Record<string, Rule>> = {
   },
   gather(b, { ins: [x, indices], outs: [y] }) {
     const width = sizeOf(x.shape.slice(1));
-    const error = b.error((row, rows) => outside("take", row, rows));
+    const error = b.error((row, rows) => noSuchRow("take", row, rows));
     const words = [x.shape[0], sizeOf(indices.shape), width * bytesOf[x.dtype], error];
     step(b, "gather", [x, indices], [y], words, {});
   },
   scatterAdd(b, { ins: [x, indices, updates], outs: [y] }) {
     const width = sizeOf(x.shape.slice(1));
-    const sums = { buffer: b.buffer(sizeOf(y.shape) * (y.dtype === "int32" ? 4 : 8)), offset: 0 };
-    const error = b.error((row, rows) => outside("scatterAdd", row, rows));
+    const sums = b.space(sizeOf(y.shape) * (y.dtype === "int32" ? 4 : 8));
+    const error = b.error((row, rows) => noSuchRow("scatterAdd", row, rows));
     const words = [x.shape[0], sizeOf(indices.shape), width, sums, error];
     step(b, typed("scatterAdd", y), [x, indices, updates], [y], words, { flop: sizeOf(updates.shape) });
   },
@@ -164,12 +164,6 @@ function typed(
   { dtype }: Var,
 ): KernelName {
   return `${name}_${inTiles[dtype]}` as KernelName;
-}
-
-function outside(op: string, row: number, rows: number): RangeError {
-  return new RangeError(
-    `${op}: expected indices from 0 to ${rows - 1}, got ${row}; check the vocabulary size or clip the ids first`,
-  );
 }
 
 function alongAxis(

@@ -1,4 +1,5 @@
 import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { sidesOf } from "../../near-field.ts";
 import type { Builder } from "../builder.ts";
 import { float, type Word } from "../plan.ts";
 import {
@@ -7,6 +8,7 @@ import {
   dense,
   type FusedOp,
   inFloat32,
+  padded,
   parameters,
   strided,
   stridedResult,
@@ -65,8 +67,6 @@ function maskWords(b: Builder, mask: Atom | null, n: number): readonly Word[] {
   return mask ? [b.address(b.contiguous(b.widened(mask))), n * 4] : [0, 0];
 }
 
-const up = (x: number): number => Math.ceil(x / 4) * 4;
-
 // ——— The near field ———
 
 function band(call: Call): {
@@ -75,9 +75,9 @@ function band(call: Call): {
   readonly slots: number;
   readonly scale: number;
 } {
-  const { bandwidth, causal, scale } = parameters<Rule>(call);
-  const [left, right] = [bandwidth - 1, causal ? 0 : bandwidth - 1];
-  return { left, right, slots: left + right + 1, scale };
+  const rule = parameters<Rule>(call);
+  const { left, right } = sidesOf(rule);
+  return { left, right, slots: left + right + 1, scale: rule.scale };
 }
 
 export const nearField: FusedOp = {
@@ -99,7 +99,7 @@ export const nearField: FusedOp = {
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
     ];
-    const scratch = 4 * (240 * (d + 1) + 128 * Math.max(up(d), up(m)) + 2 * up(m) + 5700);
+    const scratch = 4 * (240 * (d + 1) + 128 * Math.max(padded(d), padded(m)) + 2 * padded(m) + 5700);
     b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
       b.view(o),
       b.view(l),
@@ -117,7 +117,7 @@ export const nearFieldPullback: FusedOp = {
     const [batch, h, n, d, m] = sizes;
     const segment = Math.max(batch * h >= 8 ? 1024 : 256, 2 * slots);
     const segments = Math.ceil(n / segment);
-    const parts = dbias ? { buffer: b.buffer(batch * h * segments * slots * 4), offset: 0 } : 0;
+    const parts = dbias ? b.space(batch * h * segments * slots * 4) : 0;
     const words = [
       ...sizes,
       left,
@@ -133,9 +133,15 @@ export const nearFieldPullback: FusedOp = {
       parts,
       segment,
     ];
-    const widest = Math.max(up(d), up(m));
+    const widest = Math.max(padded(d), padded(m));
     const scratch =
-      4 * (64 * (d + m + 2) + 176 * (Math.max(d, m) + 1) + 128 * widest + 64 * (up(d) + up(m)) + 2 * widest + 10950);
+      4 *
+      (64 * (d + m + 2) +
+        176 * (Math.max(d, m) + 1) +
+        128 * widest +
+        64 * (padded(d) + padded(m)) +
+        2 * widest +
+        10950);
     const written = [dq, dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
     b.emit(
       {
@@ -207,7 +213,7 @@ export const fullAttention: FusedOp = {
       ...maskWords(b, inputs.mask, n),
       ...biasWords(b, inputs.bias, sizes),
     ];
-    const [D, M] = [up(d), up(m)];
+    const [D, M] = [padded(d), padded(m)];
     const scratch = 4 * (32 * d + 2048 + 32 * M + 64 * D + 64 * M + 64 + 128);
     const flop = 2 * batch * h * n * n * (d + m);
     b.emit({ kernel: "fullAttention", words, label: "fullAttention", scratch, flop }, [b.view(o), b.view(l)]);
@@ -221,8 +227,8 @@ export const fullAttentionPullback: FusedOp = {
     const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);
     const sizes = sizesOf(inputs.tokens);
     const [batch, h, n, d, m] = sizes;
-    const [D, M] = [up(d), up(m)];
-    const dots = { buffer: b.buffer(batch * h * n * 4), offset: 0 };
+    const [D, M] = [padded(d), padded(m)];
+    const dots = b.space(batch * h * n * 4);
     const g = strided(b, inputs.g, 3);
     b.emit(
       {

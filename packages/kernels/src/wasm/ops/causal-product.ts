@@ -1,5 +1,6 @@
 import { sizeOf } from "@fmmformer/autodiff/extend";
 import type { Rule } from "../rule.ts";
+import { padded } from "./operands.ts";
 
 /** Tokens whose sums are taken on their own. */
 const segment = 256;
@@ -22,9 +23,9 @@ export const lowerCausalProduct: Rule = (b, { ins, outs, params }) => {
     return;
   }
   const parts = Math.ceil(n / segment);
-  const states = { buffer: b.buffer(z * parts * f * m * 4), offset: 0 };
+  const states = b.space(z * parts * f * m * 4);
   const [qs, ks, vs] = [q, k, v].map((x) => b.address(b.contiguous(x)));
-  const M = Math.ceil(m / 4) * 4;
+  const M = padded(m);
   const zero = b.view(state).source === 0;
   b.emit(
     {

@@ -1,6 +1,16 @@
 import { type Atom, sizeOf } from "@fmmformer/autodiff/extend";
 import { float } from "../plan.ts";
-import { created, dense, type FusedOp, inFloat32, parameters, strided, stridedResult, wanted } from "./operands.ts";
+import {
+  created,
+  dense,
+  type FusedOp,
+  inFloat32,
+  padded,
+  parameters,
+  strided,
+  stridedResult,
+  wanted,
+} from "./operands.ts";
 
 /** Tokens whose states are summed on their own: a unit of work. */
 const segment = 256;
@@ -26,8 +36,13 @@ function lowRankSizes(
   const m = v.shape[v.shape.length - 1];
   const b = sizeOf(q.shape.slice(0, -4));
   const parts = Math.ceil(n / segment);
-  const up = (x: number): number => Math.ceil(x / 4) * 4;
-  return { words: [b, h, r, n, f, m, segment], states: b * h * r, parts, size: f * (m + 1), padded: [up(f), up(m)] };
+  return {
+    words: [b, h, r, n, f, m, segment],
+    states: b * h * r,
+    parts,
+    size: f * (m + 1),
+    padded: [padded(f), padded(m)],
+  };
 }
 
 const lowRankFlop = ([b, h, r, n, f, m]: readonly number[], products: number): number =>
@@ -47,7 +62,7 @@ export const farField: FusedOp = {
       padded: [F, M],
     } = lowRankSizes(q, v);
     const f = words[4];
-    const partials = { buffer: b.buffer(states * parts * size * 4), offset: 0 };
+    const partials = b.space(states * parts * size * 4);
     const key = strided(b, k, 4);
     const value = strided(b, v, 3);
     b.emit(
@@ -108,7 +123,7 @@ export const farFieldPullback: FusedOp = {
     } = lowRankSizes(q, v);
     const [, , , , f, m] = words;
     const stateWanted = dk || dv || dstate;
-    const partials = stateWanted ? { buffer: b.buffer(states * parts * size * 4), offset: 0 } : 0;
+    const partials = stateWanted ? b.space(states * parts * size * 4) : 0;
     const queries = [
       ...words,
       ...strided(b, q, 4),
@@ -133,8 +148,8 @@ export const farFieldPullback: FusedOp = {
       dq ? [b.view(dq)] : [],
     );
     if (!stateWanted) return;
-    const sums = dstate ? created(b, dstate) : { buffer: b.buffer(states * size * 4), offset: 0 };
-    const zero = typeof b.view(r).source === "number" && b.view(r).source === 0;
+    const sums = dstate ? created(b, dstate) : b.space(states * size * 4);
+    const zero = b.view(r).source === 0;
     b.emit(
       {
         kernel: "lowRankStateSum",

@@ -34,6 +34,11 @@ export function wanted<Names extends string>(
   return Object.fromEntries(found) as { readonly [name in Names]: Var | null };
 }
 
+/** A width rounded up to whole vectors of float32. */
+export function padded(width: number): number {
+  return Math.ceil(width / 4) * 4;
+}
+
 /** Storage for a result, its address; 0 where it is not wanted. */
 export function created(b: Builder, y: Var | null): Word {
   if (!y) return 0;

@@ -1,4 +1,4 @@
-import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
 import type { View } from "../view.ts";
@@ -30,7 +30,7 @@ export const layerNormPullback: FusedOp = {
     const c = x.shape[x.shape.length - 1];
     const rows = sizeOf(x.shape) / c;
     const blocks = Math.ceil(rows / 128);
-    const partials = dgain || dbias ? { buffer: b.buffer(blocks * 2 * c * 4), offset: 0 } : 0;
+    const partials = dgain || dbias ? b.space(blocks * 2 * c * 4) : 0;
     const operands = [x, gain, center, inverse, g].map((y) => dense(b, y));
     const words = [...operands, created(b, dx), 0, partials, rows, c];
     b.emit(
@@ -44,18 +44,12 @@ export const layerNormPullback: FusedOp = {
   },
 };
 
-function notAClass(label: number, classes: number): RangeError {
-  return new RangeError(
-    `take: expected indices from 0 to ${classes - 1}, got ${label}; check the vocabulary size or clip the ids first`,
-  );
-}
-
 export const crossEntropy: FusedOp = {
   takes: inFloat32,
   lower(b, { ins: [logits, labels], outs: [losses] }) {
     const classes = logits.shape[logits.shape.length - 1];
     const rows = sizeOf(labels.shape);
-    const error = b.error((label) => notAClass(label, classes));
+    const error = b.error((label) => noSuchRow("take", label, classes));
     const words = [dense(b, logits), dense(b, labels), created(b, losses), error, rows, classes];
     b.emit({ kernel: "softmaxCrossEntropy", words, label: "softmaxCrossEntropy", flop: 4 * rows * classes }, [
       b.view(losses),
