@@ -72,7 +72,7 @@ async function drawing() {
       width: 400,
       height: 250,
       marginLeft: 52,
-      marginRight: 12,
+      marginRight: 24, // half of the last number of steps
       marginTop: 30,
       marginBottom: 40,
       style: { fontSize: "13px" },
