@@ -6,6 +6,7 @@ import {
   associativeRecall,
   copy,
   decodeListOps,
+  defineTask,
   digits,
   type Example,
   encodeListOps,
@@ -76,10 +77,17 @@ for (const [name, make] of Object.entries(makers)) {
       assert.notEqual(first(make(2).example("train", 0)), first(task.example("train", 0)));
     });
 
-    test("no test example is a training example", () => {
-      const training = new Set(someExamples(task, "train", 2000).map(({ tokens }) => tokens.join()));
-      const leaked = someExamples(task, "test", 400).filter(({ tokens }) => training.has(tokens.join()));
-      assert.equal(leaked.length, 0);
+    test("no example is in two splits", () => {
+      const known = new Set<string>();
+      for (const [split, count] of [
+        ["train", 2000],
+        ["validation", 400],
+        ["test", 400],
+      ] as const) {
+        const own = new Set(someExamples(task, split, count).map(({ tokens }) => tokens.join()));
+        assert.equal([...own].filter((tokens) => known.has(tokens)).length, 0, split);
+        for (const tokens of own) known.add(tokens);
+      }
     });
 
     test("an example is described in words that tell it from another", () => {
@@ -91,7 +99,7 @@ for (const [name, make] of Object.entries(makers)) {
       assert.throws(() => task.batch("train", -1, 4), RangeError);
       assert.throws(() => task.batch("train", 0, 0), RangeError);
       assert.throws(() => task.batch("train", 0.5, 4), RangeError);
-      assert.throws(() => task.batch("dev" as Split, 0, 4), /expected split train or test, got dev/);
+      assert.throws(() => task.batch("dev" as Split, 0, 4), /expected split train, validation or test, got dev/);
     });
   });
 }
@@ -234,7 +242,7 @@ describe("listOps", () => {
 
   test("the published size is the default: 500 < tokens < 2,000, padded to 2,048", () => {
     const published = listOps();
-    assert.deepEqual([published.length, published.examples], [2048, { train: 96_000, test: 2_000 }]);
+    assert.deepEqual([published.length, published.examples], [2048, { train: 96_000, validation: 2_000, test: 2_000 }]);
     const lengths = someExamples(published, "test", 20).map(({ tokens }) => tokens.indexOf(0));
     assert.ok(lengths.every((length) => length > 500 && length < 2000));
     assert.ok(Math.max(...lengths) > 1000);
@@ -375,32 +383,43 @@ describe("digits", () => {
   const pixels = (split: Split, from: number, count: number) =>
     Array.from({ length: count }, (_, i) => fine.example(split, from + i).tokens.join());
 
-  test("an epoch shows each of 8,000 training digits once, the next shows the same in another order", () => {
-    const first = pixels("train", 0, 8000);
-    const second = pixels("train", 8000, 8000);
-    assert.equal(new Set(first).size, 8000);
+  test("an epoch shows each of 7,000 training digits once, the next shows the same in another order", () => {
+    const first = pixels("train", 0, 7000);
+    const second = pixels("train", 7000, 7000);
+    assert.equal(new Set(first).size, 7000);
     assert.deepEqual(new Set(second), new Set(first));
     assert.notDeepEqual(second, first);
   });
 
-  test("the 2,000 test digits are no training digits, and every ten have one of each class", () => {
-    const training = new Set(pixels("train", 0, 8000));
-    const test = pixels("test", 0, 2000);
-    assert.equal(new Set(test).size, 2000);
-    assert.ok(test.every((image) => !training.has(image)));
-    const labels = someExamples(fine, "test", 2000).map((example) => example.labels[0]);
-    assert.deepEqual(
-      labels,
-      Array.from({ length: 2000 }, (_, i) => i % 10),
-    );
+  for (const [split, count] of [
+    ["validation", 1000],
+    ["test", 2000],
+  ] as const) {
+    test(`the ${count} digits for ${split} are in no other split, and every ten have one of each class`, () => {
+      const others = new Set([
+        ...pixels("train", 0, 7000),
+        ...pixels(split === "test" ? "validation" : "test", 0, 1000),
+      ]);
+      const own = pixels(split, 0, count);
+      assert.equal(new Set(own).size, count);
+      assert.ok(own.every((image) => !others.has(image)));
+      const labels = someExamples(fine, split, count).map((example) => example.labels[0]);
+      assert.deepEqual(
+        labels,
+        Array.from({ length: count }, (_, i) => i % 10),
+      );
+    });
+  }
+
+  test("the last test batch is short, and none follows", () => {
     assert.throws(() => fine.batch("test", 16, 128), /expected a test batch below 16 at size 128, got 16/);
     assert.deepEqual(fine.batch("test", 15, 128).tokens.shape, [80, 784]);
   });
 
-  test("training digits of all classes come in as many numbers as the package has, less the test split's", () => {
+  test("training digits of all classes come in as many numbers as the package has, less the other splits'", () => {
     const counts = new Array<number>(10).fill(0);
-    for (const { labels } of someExamples(fine, "train", 8000)) counts[labels[0]]++;
-    assert.deepEqual(counts, [801, 927, 791, 832, 780, 663, 814, 870, 744, 778]);
+    for (const { labels } of someExamples(fine, "train", 7000)) counts[labels[0]]++;
+    assert.deepEqual(counts, [701, 827, 691, 732, 680, 563, 714, 770, 644, 678]);
   });
 
   test("test digits are the last 200 of each class in the package, pixel for pixel", () => {
@@ -447,4 +466,26 @@ describe("digits", () => {
     const ink = pixels.reduce((sum, pixel) => sum + pixel) / 196;
     assert.ok(ink > 0.03 && ink < 0.4, `${ink}`);
   });
+});
+
+test("a batch of pairs holds two sequences an example", () => {
+  const pairs = defineTask({
+    name: "pairs",
+    kind: "classify-pairs",
+    causal: false,
+    vocabulary: 8,
+    length: 3,
+    classes: 2,
+    examples: { train: 4, validation: 1, test: 1 },
+    example: (_, index) => ({
+      tokens: Int32Array.of(1, 2, 0, 3, 4, index),
+      mask: Float32Array.of(1, 1, 0, 1, 1, 1),
+      labels: Int32Array.of(index % 2),
+    }),
+    describe: String,
+  });
+  const { tokens, mask, labels } = pairs.batch("train", 0, 2);
+  assert.deepEqual([tokens.shape, mask?.shape, labels.shape], [[2, 2, 3], [2, 2, 3], [2]]);
+  sameNumbers(tokens.data, [1, 2, 0, 3, 4, 0, 1, 2, 0, 3, 4, 1]);
+  sameNumbers(mask!.data, [1, 1, 0, 1, 1, 1, 1, 1, 0, 1, 1, 1]);
 });

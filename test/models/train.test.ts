@@ -9,7 +9,7 @@ const sizes = { vocabulary, length, classes, kind, width: 16, hidden: 32, layers
 const model = fmmformer({ ...sizes, attention: { kind: "fmm", bandwidth: 3, relativeBias: true } });
 const eight: Task = defineTask({
   ...board,
-  examples: { train: 8, test: 8 },
+  examples: { train: 8, validation: 8, test: 8 },
   example: (_, index) => board.example("train", index % 8),
 });
 const options = { optimizer: adamw({ learningRate: 1e-2 }), batchSize: 8 };

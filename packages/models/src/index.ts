@@ -5,6 +5,7 @@ export { type ClassifierOptions, type ClassifierParams, classifier } from "./cla
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
+export { type Model, type Scores, score } from "./model.ts";
 export { parameterCount } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
 export { type Preset, type PresetTask, preset, presets } from "./presets.ts";

@@ -83,7 +83,7 @@ export function associativeRecall(options: AssociativeRecallOptions = {}): Task 
     vocabulary: keys + values,
     length,
     classes: values,
-    examples: { train: Infinity, test: Infinity },
+    examples: { train: Infinity, validation: Infinity, test: Infinity },
     example,
     describe,
   });

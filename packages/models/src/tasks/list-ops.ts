@@ -13,6 +13,8 @@ export interface ListOpsOptions {
   readonly maxLength?: number;
   /** distinct training trees; 96,000 unless told */
   readonly train?: number;
+  /** distinct validation trees; 2,000 unless told */
+  readonly validation?: number;
   /** distinct test trees; 2,000 unless told */
   readonly test?: number;
   readonly seed?: number;
@@ -20,13 +22,15 @@ export interface ListOpsOptions {
 
 /** The published size, which is the default, and one that a test or a first look can afford. */
 export const listOpsSizes: Readonly<Record<"paper" | "small", ListOpsOptions>> = {
-  paper: { maxDepth: 10, maxArgs: 10, minLength: 500, maxLength: 2000, train: 96_000, test: 2_000 },
-  small: { maxDepth: 4, maxArgs: 4, minLength: 8, maxLength: 33, train: 4_000, test: 400 },
+  paper: { maxDepth: 10, maxArgs: 10, minLength: 500, maxLength: 2000, train: 96_000, validation: 2_000, test: 2_000 },
+  small: { maxDepth: 4, maxArgs: 4, minLength: 8, maxLength: 33, train: 4_000, validation: 400, test: 400 },
 };
 
 /** The 15 symbols; the id of a symbol is its place here, plus 1. 0 is padding. */
 const symbols = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "[MIN", "[MAX", "[MED", "[SM", "]"] as const;
 const firstOperator = 11;
+/** Where a tree goes by the remainder of its fingerprint, all from 2 on to training. */
+const splits = ["test", "validation", "train"] as const;
 const close = 15;
 
 /** What each operator makes of its arguments, in the order of `symbols`. */
@@ -49,7 +53,7 @@ const operators: readonly ((digits: readonly number[]) => number)[] = [
  *
  * Digits, operators (MIN, MAX, MED, SM: the sum modulo 10) and numbers of arguments are uniform; a tree is kept when
  * minLength < its tokens < maxLength and it has not been kept before. A fingerprint of the tree's tokens says which
- * split it belongs to (1 of 8 to the test split), so no tree is in both, under any seeds. The sequence is padded with 0
+ * split it belongs to (1 of 8 to the test split, 1 of 8 to validation), so no tree is in two, under any seeds. The sequence is padded with 0
  * to the next power of two.
  *
  * Trees are found in order, so the first use of example i costs i trees (30 µs each at the published size); afterwards
@@ -61,15 +65,20 @@ const operators: readonly ((digits: readonly number[]) => number)[] = [
  *   Range Arena, https://arxiv.org/abs/2011.04006
  */
 export function listOps(options: ListOpsOptions = {}): Task {
-  const { maxDepth, maxArgs, minLength, maxLength, train, test, seed } = integerOptions("listOps", options, {
-    maxDepth: { default: 10, min: 2, because: "an operator stands above its digits" },
-    maxArgs: { default: 10, min: 2 },
-    minLength: { default: 500, min: 0 },
-    maxLength: { default: 2000, min: 5, because: "the shortest list has 4 tokens" },
-    train: { default: 96_000, min: 1 },
-    test: { default: 2_000, min: 1 },
-    seed: seedOption,
-  });
+  const { maxDepth, maxArgs, minLength, maxLength, train, validation, test, seed } = integerOptions(
+    "listOps",
+    options,
+    {
+      maxDepth: { default: 10, min: 2, because: "an operator stands above its digits" },
+      maxArgs: { default: 10, min: 2 },
+      minLength: { default: 500, min: 0 },
+      maxLength: { default: 2000, min: 5, because: "the shortest list has 4 tokens" },
+      train: { default: 96_000, min: 1 },
+      validation: { default: 2_000, min: 1 },
+      test: { default: 2_000, min: 1 },
+      seed: seedOption,
+    },
+  );
   if (minLength + 1 >= maxLength) {
     throw new RangeError(`listOps: expected maxLength > minLength + 1 (${minLength + 1}), got ${maxLength}`);
   }
@@ -88,11 +97,11 @@ export function listOps(options: ListOpsOptions = {}): Task {
     scratch[at] = close;
     return at + 1;
   }
-  const draw = (attempt: number) => scratch.subarray(0, grow(stream(seed, "both", attempt), 1, 0));
+  const draw = (attempt: number) => scratch.subarray(0, grow(stream(seed, "all", attempt), 1, 0));
 
-  const examples = { train, test };
+  const examples = { train, validation, test };
   const seen = new Set<number>();
-  const found: Record<Split, number[]> = { train: [], test: [] };
+  const found: Record<Split, number[]> = { train: [], validation: [], test: [] };
   let attempts = 0;
 
   /** The attempt that made the tree at a place of a split. */
@@ -109,7 +118,7 @@ export function listOps(options: ListOpsOptions = {}): Task {
       const print = fingerprint(tree);
       if (seen.has(print)) continue;
       seen.add(print);
-      found[print % 8 === 0 ? "test" : "train"].push(attempts);
+      found[splits[Math.min(print % 8, 2)]].push(attempts);
       last = attempts;
     }
     return found[split][place];

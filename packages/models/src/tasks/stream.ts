@@ -8,7 +8,7 @@ export interface Stream {
   shuffle<Items extends number[] | Int32Array>(items: Items): Items;
 }
 
-const lanes: Record<Split | "both", number> = { train: 0, test: 1, both: 2 };
+const lanes: Record<Split | "all", number> = { train: 0, test: 1, all: 2, validation: 3 };
 
 /**
  * Open the random numbers of one example:
@@ -19,11 +19,11 @@ const lanes: Record<Split | "both", number> = { train: 0, test: 1, both: 2 };
  * i − 1. The generator is integer arithmetic alone: the same numbers on every machine.
  *
  * @param seed - in 0 … 2³² − 1
- * @param split - whose lane to draw from; `both` where a task draws first and splits afterwards
+ * @param split - whose lane to draw from; `all` where a task draws first and splits afterwards
  * @param index - in 0 … 2³² − 1
  * @see Doty-Humphrey (2018), PractRand 0.94, sfc32, https://pracrand.sourceforge.net
  */
-export function stream(seed: number, split: Split | "both", index: number): Stream {
+export function stream(seed: number, split: Split | "all", index: number): Stream {
   let a = seed | 0;
   let b = lanes[split];
   let c = index | 0;

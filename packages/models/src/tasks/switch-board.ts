@@ -86,7 +86,7 @@ export function switchBoard(options: SwitchBoardOptions = {}): SwitchBoardTask {
       vocabulary: alphabet + 2,
       length,
       classes: 2 * alphabet,
-      examples: { train: Infinity, test: Infinity },
+      examples: { train: Infinity, validation: Infinity, test: Infinity },
       example,
       describe,
     }),

@@ -1,15 +1,19 @@
 import { type Tensor, tensor } from "@fmmformer/autodiff";
+import type { ModelKind } from "../fmmformer.ts";
 
-/** Training examples never occur in the test split: how a task sees to that is said in its file. */
-export type Split = "train" | "test";
+/**
+ * Training examples never occur in the other splits: how a task sees to that is said in its file. The validation split is for choices,
+ * the test split for what is reported.
+ */
+export type Split = "train" | "validation" | "test";
 
 /** One example in plain arrays, for people, reports and tests; n is the task's length. */
 export interface Example {
-  /** (n) token ids in [0, vocabulary) */
+  /** (n) token ids in [0, vocabulary); of a pair (2n), one sequence after the other */
   readonly tokens: Int32Array;
-  /** (n) 1 at a token, 0 at padding; absent where nothing is padded */
+  /** (n), or (2n), 1 at a token, 0 at padding; absent where nothing is padded */
   readonly mask?: Float32Array;
-  /** (1) the class of the sequence, or (n) one class per token, in [0, classes) */
+  /** (1) the class of the sequence or pair, or (n) one class per token, in [0, classes) */
   readonly labels: Int32Array;
   /** (n) how much each token counts in the loss; absent where the sequence has one label */
   readonly weights?: Float32Array;
@@ -17,11 +21,11 @@ export interface Example {
 
 /** Examples side by side, as a model takes them; b examples of n tokens. */
 export interface Batch {
-  /** int32 (b, n) token ids in [0, vocabulary) */
+  /** int32 (b, n), of pairs (b, 2, n), token ids in [0, vocabulary) */
   readonly tokens: Tensor;
-  /** float32 (b, n) 1 at a token, 0 at padding: masks keys in both fields. Null where no example is padded */
+  /** float32 in the shape of the tokens, 1 at a token, 0 at padding: masks keys in both fields. Null where no example is padded */
   readonly mask: Tensor | null;
-  /** int32 (b) of a `classify` task, (b, n) of a `label-tokens` task, in [0, classes) */
+  /** int32 (b) of a `classify` or `classify-pairs` task, (b, n) of a `label-tokens` task, in [0, classes) */
   readonly labels: Tensor;
   /**
    * float32 (b, n) of a `label-tokens` task: 1 where the label is asked for, 0 where it means nothing.
@@ -36,8 +40,8 @@ export interface Batch {
 /** What a task is, apart from how it makes its examples. */
 export interface TaskFacts {
   readonly name: string;
-  /** `classify`: one class per sequence; `label-tokens`: one class per token */
-  readonly kind: "classify" | "label-tokens";
+  /** `classify`: one class per sequence; `classify-pairs`: one per pair of sequences; `label-tokens`: one class per token */
+  readonly kind: ModelKind;
   /** true where token i is labelled from tokens 0 … i alone, so that the model must not look ahead */
   readonly causal: boolean;
   /** number of token ids */
@@ -56,11 +60,11 @@ export interface Task extends TaskFacts {
    * Make the examples index·size … index·size + size − 1 of a split.
    *
    * The training split has no end: where its examples are finite, the next epoch begins in the midst of a batch. The
-   * last batch of a finite test split is short where size does not divide it.
+   * last batch of another finite split is short where size does not divide it.
    *
    * @param index - which batch, from 0; none depends on those before it
    * @param size - examples per batch, at least 1
-   * @throws RangeError when index or size is no such number, or the test split ends before the batch begins
+   * @throws RangeError when index or size is no such number, or the split ends before the batch begins
    */
   batch(split: Split, index: number, size: number): Batch;
   /**
@@ -76,42 +80,48 @@ export interface Task extends TaskFacts {
 export function defineTask(rules: Omit<Task, "batch">): Task {
   const { name, length, kind, examples } = rules;
 
+  function checkSplit(split: Split): void {
+    if (!(split in examples)) throw new RangeError(`${name}: expected split train, validation or test, got ${split}`);
+  }
+
   function example(split: Split, index: number): Example {
-    if (!(split in examples)) throw new RangeError(`${name}: expected split train or test, got ${split}`);
+    checkSplit(split);
     checkCount(name, "example", index, 0);
-    if (split === "test" && index >= examples.test) {
-      throw new RangeError(`${name}: expected a test example below ${examples.test}, got ${index}`);
+    if (split !== "train" && index >= examples[split]) {
+      throw new RangeError(`${name}: expected a ${split} example below ${examples[split]}, got ${index}`);
     }
     return rules.example(split, index);
   }
 
   function batch(split: Split, index: number, size: number): Batch {
+    checkSplit(split);
     checkCount(name, "batch index", index, 0);
     checkCount(name, "batch size", size, 1);
     const first = index * size;
-    if (split === "test" && first >= examples.test) {
-      const batches = Math.ceil(examples.test / size);
-      throw new RangeError(`${name}: expected a test batch below ${batches} at size ${size}, got ${index}`);
+    if (split !== "train" && first >= examples[split]) {
+      const batches = Math.ceil(examples[split] / size);
+      throw new RangeError(`${name}: expected a ${split} batch below ${batches} at size ${size}, got ${index}`);
     }
-    const b = split === "test" ? Math.min(size, examples.test - first) : size;
-    const labelled = kind === "classify" ? 1 : length;
-    const tokens = new Int32Array(b * length);
+    const b = split === "train" ? size : Math.min(size, examples[split] - first);
+    const read = kind === "classify-pairs" ? 2 * length : length;
+    const labelled = kind === "label-tokens" ? length : 1;
+    const tokens = new Int32Array(b * read);
     let mask: Float32Array | null = null;
     const labels = new Int32Array(b * labelled);
     const weights = new Float32Array(b * length);
     for (let row = 0; row < b; row++) {
       const made = example(split, first + row);
-      tokens.set(made.tokens, row * length);
+      tokens.set(made.tokens, row * read);
       if (made.mask) {
-        mask ??= new Float32Array(b * length).fill(1);
-        mask.set(made.mask, row * length);
+        mask ??= new Float32Array(b * read).fill(1);
+        mask.set(made.mask, row * read);
       }
       labels.set(made.labels, row * labelled);
       if (made.weights) weights.set(made.weights, row * length);
     }
-    const shape = [b, length];
+    const shape = kind === "classify-pairs" ? [b, 2, length] : [b, length];
     const common = { tokens: tensor(tokens, { shape }), mask: mask && tensor(mask, { shape }) };
-    if (kind === "classify") return { ...common, labels: tensor(labels) };
+    if (kind !== "label-tokens") return { ...common, labels: tensor(labels) };
     return { ...common, labels: tensor(labels, { shape }), weights: tensor(weights, { shape }) };
   }
 

@@ -1,14 +1,16 @@
 import { type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { accuracy, crossEntropy } from "../losses.ts";
+import { type Model, score } from "../model.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
 import type { StepValues } from "./train.ts";
 
-/** How much of the test split is looked at. */
+/** Which examples are looked at, and how many. */
 export interface EvaluateOptions {
   /** Examples in a batch */
   readonly batchSize: number;
+  /** "test" unless told */
+  readonly split?: "validation" | "test";
   /** At most so many batches; all unless told, which a task that draws without end needs */
   readonly batches?: number;
   /** What runs the model; the wasm engine on one thread unless told */
@@ -16,29 +18,23 @@ export interface EvaluateOptions {
 }
 
 /**
- * Measure a model on the test split: the loss in nats and the accuracy, every scored label counting the same.
+ * Measure a model on examples that it was not trained on: the loss in nats and the accuracy, every scored label counting the same.
  *
- * @throws RangeError when the test split has no end and `batches` is not told
+ * @throws RangeError when the split has no end and `batches` is not told
  */
 export function evaluate<Params>(
-  model: Layer<Params>,
+  model: Layer<Params> | Model<Params>,
   params: Params,
   task: Task,
-  { batchSize, batches = Infinity, engine = defaultEngine() }: EvaluateOptions,
+  { batchSize, split = "test", batches = Infinity, engine = defaultEngine() }: EvaluateOptions,
 ): StepValues {
-  const count = Math.min(batches, Math.ceil(task.examples.test / batchSize));
+  const count = Math.min(batches, Math.ceil(task.examples[split] / batchSize));
   if (!Number.isFinite(count))
     throw new RangeError(`evaluate: expected a number of batches for ${task.name}, got none`);
-  const measure = jit(
-    (p: Params, batch: Batch) => {
-      const logits = model.apply(p, batch.tokens, { mask: batch.mask });
-      return { loss: crossEntropy(logits, batch), accuracy: accuracy(logits, batch) };
-    },
-    { engine },
-  );
+  const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine });
   let [loss, right, scored] = [0, 0, 0];
   for (let at = 0; at < count; at++) {
-    const batch = task.batch("test", at, batchSize);
+    const batch = task.batch(split, at, batchSize);
     const measured = measure(params, batch);
     const weight = batch.weights ? sum(batch.weights).item() : batch.labels.size;
     loss += weight * measured.loss.item();

@@ -1,6 +1,6 @@
 import { type Engine, flatten, isTensor, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { accuracy, crossEntropy } from "../losses.ts";
+import { type Model, score } from "../model.ts";
 import { applyUpdates, type Optimizer } from "../optimizers/optimizer.ts";
 import type { Curve } from "../report/learning-curves.ts";
 import type { Batch, Task } from "../tasks/task.ts";
@@ -43,7 +43,11 @@ export interface Trained<Params> {
  *
  * @throws RangeError when steps or batchSize is no whole number ≥ 1, or the loss is no longer a number
  */
-export function train<Params>(model: Layer<Params>, task: Task, options: TrainOptions): Trained<Params> {
+export function train<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  options: TrainOptions,
+): Trained<Params> {
   const { optimizer, steps, batchSize, seed = 0, engine = defaultEngine(), onStep } = options;
   for (const [name, value] of Object.entries({ steps, batchSize })) {
     if (!Number.isInteger(value) || value < 1) {
@@ -54,8 +58,8 @@ export function train<Params>(model: Layer<Params>, task: Task, options: TrainOp
   const step = jit(
     (params: Params, state: unknown, batch: Batch, key: Tensor) => {
       const loss = (p: Params): readonly [Tensor, Tensor] => {
-        const logits = model.apply(p, batch.tokens, { mask: batch.mask, key });
-        return [crossEntropy(logits, batch), accuracy(logits, batch)];
+        const scores = score(model, p, batch, { key });
+        return [scores.loss, scores.accuracy];
       };
       const [[value, share], grads] = valueAndGrad(loss, { hasAux: true })(params);
       const [updates, next] = optimizer.update(grads, state, params);
