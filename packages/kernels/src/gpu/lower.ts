@@ -9,14 +9,15 @@ import type { Split } from "./split.ts";
 
 /** A program as kernels in order. */
 export interface Plan {
-  readonly steps: readonly Step[];
+  readonly steps: readonly (Step & { readonly dead: readonly Stored[] })[];
   readonly constants: readonly Constant[];
-  readonly checks: readonly RowCheck[];
+  /** Inputs that must be numbers of rows */
+  readonly checks: readonly { readonly input: number; readonly rows: number; readonly op: string }[];
   /** Values that are sent before a run: inputs, and what the host computed */
   readonly sent: ReadonlyMap<Var, Stored>;
   readonly numbers: readonly Var[];
   /** Where each result is: in an array, or known on the host */
-  readonly outputs: readonly (Stored | Atom)[];
+  readonly outputs: readonly (Stored | Var | Dense)[];
 }
 
 /** Turn what kernels compute of a program into kernels. */
@@ -51,14 +52,51 @@ export function lower(program: Program, { known, device }: Split): Plan {
     for (const x of equation.ins) need(x);
     apply(builder, equation);
   }
-  const outputs = program.outputs.map((y): Stored | Atom => {
+  const outputs = program.outputs.map((y): Stored | Var | Dense => {
     if (y instanceof Dense || known.has(y)) return y;
     if (sizeOf(y.shape) === 0) return new Dense(y, 0);
     need(y);
     builder.name = "result";
     return builder.store(builder.formula(y)).stored as Stored;
   });
-  return { ...builder.findings, sent, numbers, outputs };
+  const { constants, checks } = builder.findings;
+  const alive = [...outputs, ...constants.map(({ stored }) => stored)];
+  return {
+    ...{ constants, sent, numbers, outputs },
+    steps: withDeaths(builder.findings.steps, alive),
+    checks: checksOf(checks, program),
+  };
+}
+
+/** For each kernel the arrays that nothing reads after it. */
+function withDeaths(steps: readonly Step[], alive: readonly unknown[]): Plan["steps"] {
+  const seen = new Set(alive);
+  const found = [...steps].reverse().map((step) => {
+    const dead: Stored[] = [];
+    for (const x of [...step.inputs, step.output]) {
+      if ("number" in x || seen.has(x)) continue;
+      seen.add(x);
+      dead.push(x);
+    }
+    return { ...step, dead };
+  });
+  return found.reverse();
+}
+
+/** Numbers of rows that are computed cannot be checked: rows that do not exist are NaN. */
+function checksOf(checks: readonly RowCheck[], program: Program): Plan["checks"] {
+  return checks.flatMap(({ variable, ...check }) => {
+    const input = program.inputs.indexOf(rootOf(variable, program));
+    return input < 0 ? [] : [{ ...check, input }];
+  });
+}
+
+/** The variable whose elements another one shows in some order. */
+function rootOf(variable: Var, program: Program): Var {
+  const equation = program.equations.find(({ outs }) => outs.includes(variable));
+  const from = equation?.ins[0];
+  const shows = equation && ["reshape", "broadcast", "transpose", "stopGradient"].includes(equation.prim.name);
+  return shows && !(from instanceof Dense) ? rootOf(from as Var, program) : variable;
 }
 
 function apply(builder: ReturnType<typeof createBuilder>, equation: Equation): void {
