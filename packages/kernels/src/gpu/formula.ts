@@ -1,6 +1,6 @@
 import type { DType } from "@fmmformer/autodiff";
 import { sizeOf } from "@fmmformer/autodiff/extend";
-import { type Code, type HostNumber, plus, ravel, type Stored, times, unravel } from "./code.ts";
+import { type Code, type HostNumber, plus, type Stored, times, unravel } from "./code.ts";
 
 // An array as a formula: the text of its element at a place. What moves elements (transposing, cutting, padding, reading rows) changes the
 // place and stores nothing; what computes elements adds to the text. A formula becomes a kernel when it must be stored.
@@ -26,7 +26,7 @@ type Like = Pick<Formula, "shape" | "dtype">;
 export function read(stored: Stored, { shape, dtype }: Like): Formula {
   return {
     ...{ shape, dtype, reads: new Set([stored]), cost: 0, loops: false, stored },
-    at: (code, place) => `${code.argument(stored)}[${ravel(place, shape)}]`,
+    at: (code, place) => code.element(stored, place, shape),
   };
 }
 
@@ -90,7 +90,7 @@ export function reshaped(x: Formula, shape: readonly number[]): Formula {
     const from = new Array<string>(x.shape.length).fill("0");
     for (const { old, now } of groups) {
       const sizes = old.map((axis) => x.shape[axis]);
-      const flat = ravel(
+      const flat = code.ravel(
         now.map((axis) => place[axis]),
         now.map((axis) => shape[axis]),
       );
