@@ -1,8 +1,9 @@
 import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { inFloat32, parameters, wanted } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
 import type { View } from "../view.ts";
-import { created, dense, type FusedOp, inFloat32, parameters, wanted } from "./operands.ts";
+import { created, dense, type FusedOp } from "./operands.ts";
 
 export const layerNorm: FusedOp = {
   takes: inFloat32,
