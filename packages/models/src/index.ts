@@ -107,3 +107,16 @@ export {
 } from "./tasks/list-ops.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
+
+// Figures of the paper
+
+export {
+  type EfficiencyOptions,
+  type EfficiencyPoint,
+  type EfficiencyStudy,
+  efficiencyFigure,
+  efficiencyStudy,
+} from "./figures/efficiency.ts";
+export { type BandRanks, type RankOptions, type RankStudy, rankFigure, rankStudy } from "./figures/rank.ts";
+export { numericalRank, singularValues } from "./figures/singular-values.ts";
+export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read-fields.ts";
