@@ -85,6 +85,18 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
 export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
 
+// Files of tensors
+
+export {
+  type Filled,
+  fillNamedTensors,
+  fromNamedTensors,
+  type NamedTensors,
+  namedTensors,
+} from "./files/named-tensors.ts";
+export { writeWhole } from "./files/write-whole.ts";
+export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
@@ -93,7 +105,6 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
-export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
