@@ -82,8 +82,19 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 
 // Training
 
+export {
+  type Best,
+  type Checkpoint,
+  CheckpointError,
+  type Expected,
+  openCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./training/checkpoint.ts";
+export { differences, type Json } from "./training/differences.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
-export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
+export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
+export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
 // Files of tensors
 
