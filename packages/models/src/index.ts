@@ -82,8 +82,31 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 
 // Training
 
+export {
+  type Best,
+  type Checkpoint,
+  CheckpointError,
+  type Expected,
+  openCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./training/checkpoint.ts";
+export { differences, type Json } from "./training/differences.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
-export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
+export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
+export { type Trained, type TrainOptions, train } from "./training/train.ts";
+
+// Files of tensors
+
+export {
+  type Filled,
+  fillNamedTensors,
+  fromNamedTensors,
+  type NamedTensors,
+  namedTensors,
+} from "./files/named-tensors.ts";
+export { writeWhole } from "./files/write-whole.ts";
+export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
 // Tasks, progress and reports
 
@@ -93,7 +116,6 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
-export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
