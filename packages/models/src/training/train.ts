@@ -1,6 +1,6 @@
 import { type Engine, flatten, isTensor, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { type Model, score } from "../model.ts";
+import { type Model, prepared, score } from "../model.ts";
 import { applyUpdates, type Optimizer } from "../optimizers/optimizer.ts";
 import type { Curve } from "../report/learning-curves.ts";
 import type { Batch, Task } from "../tasks/task.ts";
@@ -73,7 +73,8 @@ export function train<Params>(
   const curve = { steps: [] as number[], loss: [] as number[], accuracy: [] as number[] };
   const began = performance.now();
   for (let at = 1; at <= steps; at++) {
-    const done = step(params, state, task.batch("train", at - 1, batchSize), random.fold(ofSteps, at));
+    const batch = prepared(model, task.batch("train", at - 1, batchSize));
+    const done = step(params, state, batch, random.fold(ofSteps, at));
     params = done.params;
     state = done.state;
     const values = { loss: done.loss.item(), accuracy: done.accuracy.item() };
