@@ -5,7 +5,7 @@ export { type ClassifierOptions, type ClassifierParams, classifier } from "./cla
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
-export { type Model, type Scores, score } from "./model.ts";
+export { type Model, prepared, type Scores, score } from "./model.ts";
 export { parameterCount } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
 export { type Preset, type PresetTask, preset, presets } from "./presets.ts";
@@ -34,6 +34,15 @@ export { type BlendNames, type OfficialConfig, type OfficialModule, officialAtte
 
 // Layers
 
+export {
+  type AdaptiveSoftmax,
+  type AdaptiveSoftmaxOptions,
+  type AdaptiveSoftmaxParams,
+  adaptiveSoftmax,
+  type ClusterParams,
+  type ScoredRows,
+  type SortedBatch,
+} from "./layers/adaptive-softmax.ts";
 export { dropout } from "./layers/dropout.ts";
 export { type EmbeddingOptions, type EmbeddingParams, embedding } from "./layers/embedding.ts";
 export {
