@@ -4,7 +4,7 @@ export { type BlockOptions, type BlockParams, block, type NormOrder } from "./bl
 export { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
-export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
+export { type FmmformerOptions, type FmmformerParams, fmmformer } from "./fmmformer.ts";
 export { type Model, prepared, type Scores, score } from "./model.ts";
 export { parameterCount } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
@@ -137,7 +137,15 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
-export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
+export {
+  type Batch,
+  defineTask,
+  type Example,
+  type ModelKind,
+  type Split,
+  type Task,
+  type TaskFacts,
+} from "./tasks/task.ts";
 
 // Figures of the paper
 
