@@ -136,6 +136,7 @@ export {
   listOps,
   listOpsSizes,
 } from "./tasks/list-ops.ts";
+export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
