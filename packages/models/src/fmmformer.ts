@@ -54,9 +54,11 @@ const names: readonly (keyof FmmformerOptions)[] = [
   "finalNorm",
   "dropout",
   "embeddingDropout",
+  "finalDropout",
   "pooling",
   "tied",
   "cutoffs",
+  "init",
 ];
 
 /**
