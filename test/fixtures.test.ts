@@ -157,7 +157,7 @@ test("a safetensors file that is not one is refused", () => {
     [encode({ a: { ...entry, shape: [-2] } }, new Uint8Array(8)), /expected shape and two data_offsets of a/],
     [
       encode({ a: { ...entry, dtype: "toString" } }, new Uint8Array(8)),
-      /expected dtype F32, F64, I32 of a, got toString/,
+      /expected dtype F32, F64, I32, BOOL of a, got toString/,
     ],
   ];
   for (const [bytes, message] of cases) {

@@ -4,10 +4,8 @@ import { type ClassifierOptions, type ClassifierParams, classifier } from "./cla
 import { checkName, checkOptions } from "./known-name.ts";
 import type { Layer } from "./layers/layer.ts";
 import type { Model } from "./model.ts";
+import type { ModelKind } from "./tasks/task.ts";
 import { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } from "./token-labeller.ts";
-
-/** What a model is for: one class per sequence, one per pair of sequences, or one per token. */
-export type ModelKind = "classify" | "classify-pairs" | "label-tokens";
 
 type Details = Omit<
   ClassifierOptions & TokenLabellerOptions,

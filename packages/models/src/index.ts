@@ -4,7 +4,7 @@ export { type BlockOptions, type BlockParams, block, type NormOrder } from "./bl
 export { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
-export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
+export { type FmmformerOptions, type FmmformerParams, fmmformer } from "./fmmformer.ts";
 export { type Model, prepared, type Scores, score } from "./model.ts";
 export { parameterCount, parameterCountOf } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
@@ -92,8 +92,31 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 
 // Training
 
+export {
+  type Best,
+  type Checkpoint,
+  CheckpointError,
+  type Expected,
+  openCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./training/checkpoint.ts";
+export { differences, type Json } from "./training/differences.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
-export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
+export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
+export { type Trained, type TrainOptions, train } from "./training/train.ts";
+
+// Files of tensors
+
+export {
+  type Filled,
+  fillNamedTensors,
+  fromNamedTensors,
+  type NamedTensors,
+  namedTensors,
+} from "./files/named-tensors.ts";
+export { writeWhole } from "./files/write-whole.ts";
+export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
 // Tasks, progress and reports
 
@@ -103,7 +126,6 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
-export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
@@ -116,4 +138,25 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
-export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
+export {
+  type Batch,
+  defineTask,
+  type Example,
+  type ModelKind,
+  type Split,
+  type Task,
+  type TaskFacts,
+} from "./tasks/task.ts";
+
+// Figures of the paper
+
+export {
+  type EfficiencyOptions,
+  type EfficiencyPoint,
+  type EfficiencyStudy,
+  efficiencyFigure,
+  efficiencyStudy,
+} from "./figures/efficiency.ts";
+export { type BandRanks, type RankOptions, type RankStudy, rankFigure, rankStudy } from "./figures/rank.ts";
+export { numericalRank, singularValues } from "./figures/singular-values.ts";
+export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read-fields.ts";

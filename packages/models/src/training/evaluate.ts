@@ -3,7 +3,7 @@ import type { Layer } from "../layers/layer.ts";
 import { type Model, prepared, score } from "../model.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
-import type { StepValues } from "./train.ts";
+import type { StepValues } from "./stepper.ts";
 
 /** Which examples are looked at, and how many. */
 export interface EvaluateOptions {
