@@ -52,9 +52,11 @@ const names: readonly (keyof FmmformerOptions)[] = [
   "finalNorm",
   "dropout",
   "embeddingDropout",
+  "finalDropout",
   "pooling",
   "tied",
   "cutoffs",
+  "init",
 ];
 
 /**

@@ -6,7 +6,7 @@ export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 export { type FmmformerOptions, type FmmformerParams, fmmformer } from "./fmmformer.ts";
 export { type Model, prepared, type Scores, score } from "./model.ts";
-export { parameterCount } from "./parameter-count.ts";
+export { parameterCount, parameterCountOf } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
 export { type Preset, type PresetTask, preset, presets } from "./presets.ts";
 export { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } from "./token-labeller.ts";
@@ -51,6 +51,7 @@ export {
   type FeedForwardParams,
   feedForward,
 } from "./layers/feed-forward.ts";
+export type { InitialName } from "./layers/initial.ts";
 export type { Call, Layer } from "./layers/layer.ts";
 export { type LayerNormOptions, type LayerNormParams, layerNorm } from "./layers/layer-norm.ts";
 export { type LinearOptions, type LinearParams, linear } from "./layers/linear.ts";

@@ -28,7 +28,7 @@ export interface TokenLabellerParams {
  * @throws RangeError when the head is tied to a table of another size, or cutoffs do not ascend below the number of classes
  */
 export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabellerParams> | Model<TokenLabellerParams> {
-  const { width, vocabulary, classes, tied = false, cutoffs = [] } = options;
+  const { width, vocabulary, classes, tied = false, cutoffs = [], init = "torch" } = options;
   if (tied && (classes !== vocabulary || options.positions === "beside")) {
     throw new RangeError(
       `tokenLabeller: expected a table (classes=${classes}, c=${width}) to tie the head to, ` +
@@ -36,7 +36,7 @@ export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabelle
     );
   }
   const body = encoder(options);
-  const head = linear({ inputs: width, outputs: classes });
+  const head = linear({ inputs: width, outputs: classes, init });
   const adaptive = cutoffs.length > 0 ? adaptiveSoftmax({ width, classes, cutoffs }) : null;
 
   const plain: Layer<TokenLabellerParams> = {

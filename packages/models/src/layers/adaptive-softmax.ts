@@ -14,7 +14,6 @@ import {
   matmul,
   mul,
   ones,
-  random,
   reshape,
   ShapeError,
   showShape,
@@ -31,6 +30,7 @@ import {
 import { linearCrossEntropy } from "@fmmformer/kernels";
 import type { Scores } from "../model.ts";
 import type { Batch } from "../tasks/task.ts";
+import { drawNormal } from "./initial.ts";
 
 export interface AdaptiveSoftmaxOptions {
   /** c, the width of what is classified */
@@ -142,7 +142,7 @@ export function adaptiveSoftmax({ width, classes, cutoffs }: AdaptiveSoftmaxOpti
 
   return {
     init: (key) => ({
-      weight: mul(random.normal(key, [tails.length, width]), 0.02),
+      weight: drawNormal(key, [tails.length, width]),
       bias: zeros([tails.length]),
     }),
 
