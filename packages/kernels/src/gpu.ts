@@ -3,3 +3,4 @@
 export type { GpuMode } from "./gpu/device.ts";
 export { type GpuEngine, type GpuOptions, gpu } from "./gpu/engine.ts";
 export { GpuKernelError, GpuUnavailableError } from "./gpu/errors.ts";
+export { type ExplainedKernel, explainKernels } from "./gpu/explain.ts";

@@ -1,7 +1,8 @@
 import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { inFloat32, parameters, wanted } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
-import { created, dense, type FusedOp, inFloat32, parameters, wanted } from "./operands.ts";
+import { created, dense, type FusedOp } from "./operands.ts";
 
 export const layerNorm: FusedOp = {
   takes: inFloat32,
