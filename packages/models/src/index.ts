@@ -161,3 +161,8 @@ export {
 export { type BandRanks, type RankOptions, type RankStudy, rankFigure, rankStudy } from "./figures/rank.ts";
 export { numericalRank, singularValues } from "./figures/singular-values.ts";
 export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read-fields.ts";
+
+// Pretraining
+
+export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
+export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
