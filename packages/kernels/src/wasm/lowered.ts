@@ -1,9 +1,10 @@
 import type { Program } from "@fmmformer/autodiff";
 import { type Dense, sizeOf } from "@fmmformer/autodiff/extend";
+import { pair } from "../donation.ts";
 import { type Builder, createBuilder, type Findings } from "./builder.ts";
-import { pair, type Slot } from "./donation.ts";
 import { inlined, lower } from "./lower.ts";
 import type { Buffer, Loop, Step } from "./plan.ts";
+import type { Slot } from "./slot.ts";
 import { bytesOf, type View, whole } from "./view.ts";
 
 /** A program as steps, and where its inputs and outputs are. */
