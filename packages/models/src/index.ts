@@ -5,6 +5,7 @@ export { type ClassifierOptions, type ClassifierParams, classifier } from "./cla
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 export { type FmmformerOptions, type FmmformerParams, fmmformer } from "./fmmformer.ts";
+export { type GenerateOptions, generate } from "./generate.ts";
 export { type Model, prepared, type Scores, score } from "./model.ts";
 export { parameterCount, parameterCountOf } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
@@ -103,6 +104,13 @@ export {
 } from "./training/checkpoint.ts";
 export { differences, type Json } from "./training/differences.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
+export {
+  type Perplexity,
+  type PerplexityOptions,
+  perplexity,
+  type SlidingPerplexityOptions,
+  slidingPerplexity,
+} from "./training/perplexity.ts";
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
