@@ -1,6 +1,6 @@
 import type { AsyncEngine, Program } from "@fmmformer/autodiff";
 import { Dense } from "@fmmformer/autodiff/extend";
-import { pair } from "../wasm/donation.ts";
+import { pair } from "../donation.ts";
 import type { Stored } from "./code.ts";
 import { type Device, type GpuMode, gpuModes, type Handle, openDevice } from "./device.ts";
 import { flat } from "./flat.ts";

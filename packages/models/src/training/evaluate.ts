@@ -1,9 +1,9 @@
 import { type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { type Model, score } from "../model.ts";
+import { type Model, prepared, score } from "../model.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
-import type { StepValues } from "./train.ts";
+import type { StepValues } from "./stepper.ts";
 
 /** Which examples are looked at, and how many. */
 export interface EvaluateOptions {
@@ -34,7 +34,7 @@ export function evaluate<Params>(
   const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine });
   let [loss, right, scored] = [0, 0, 0];
   for (let at = 0; at < count; at++) {
-    const batch = task.batch(split, at, batchSize);
+    const batch = prepared(model, task.batch(split, at, batchSize));
     const measured = measure(params, batch);
     const weight = batch.weights ? sum(batch.weights).item() : batch.labels.size;
     loss += weight * measured.loss.item();
