@@ -103,7 +103,8 @@ export {
   writeCheckpoint,
 } from "./training/checkpoint.ts";
 export { differences, type Json } from "./training/differences.ts";
-export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
+export { type EvaluateOptions, type Evaluator, evaluate, evaluator, type Measured } from "./training/evaluate.ts";
+export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } from "./training/metrics.ts";
 export {
   type Perplexity,
   type PerplexityOptions,
@@ -111,6 +112,9 @@ export {
   type SlidingPerplexityOptions,
   slidingPerplexity,
 } from "./training/perplexity.ts";
+export { type Evaluation, type Plan, type Ran, type RunEvent, type RunOptions, run } from "./training/run.ts";
+export { RunError } from "./training/run-error.ts";
+export { type Existing, type RunResult, readConfiguration, readResult, runFiles } from "./training/run-folder.ts";
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
@@ -134,6 +138,7 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
+export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run-report.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
