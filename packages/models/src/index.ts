@@ -85,6 +85,15 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
 export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
 
+// Data
+
+export { DataError, type DataPlace } from "./data/data-error.ts";
+export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type OnBytes, readChunks } from "./data/read-chunks.ts";
+export { type Line, readLines } from "./data/read-lines.ts";
+export type { Rows } from "./data/row-file.ts";
+export { findSources, listFolder, type Source, type Wanted } from "./data/sources.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
