@@ -114,5 +114,6 @@ export {
   listOps,
   listOpsSizes,
 } from "./tasks/list-ops.ts";
+export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
