@@ -279,6 +279,10 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: Fus
   return [op, pullback];
 }
 
-export const [nearField, nearFieldPullback]: readonly [FusedOp, FusedOp] = attention(inBand);
+const [near, nearBack] = attention(inBand);
+const [full, fullBack] = attention(allPairs);
 
-export const [fullAttention, fullAttentionPullback]: readonly [FusedOp, FusedOp] = attention(allPairs);
+export const nearField: FusedOp = near;
+export const nearFieldPullback: FusedOp = nearBack;
+export const fullAttention: FusedOp = full;
+export const fullAttentionPullback: FusedOp = fullBack;
