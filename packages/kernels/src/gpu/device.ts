@@ -40,7 +40,13 @@ export interface Device {
   destroy(): Promise<void>;
 }
 
-type Built = (...inputs: unknown[]) => unknown;
+interface Built {
+  (...inputs: unknown[]): unknown;
+  destroy(): void;
+}
+
+/** A webasm kernel reserves ten gigabytes of addresses, of which a process has 2⁴⁷ bytes. */
+const mostKernels = 4096;
 
 /**
  * Open gpu.js, an optional peer that is loaded here and not before, in one mode. No mode stands in for another.
@@ -59,7 +65,16 @@ export async function openDevice(mode: GpuMode): Promise<Device> {
   const build = ({ source, size }: Kernel, sizes: readonly unknown[]): Built => {
     const key = `${size}(${sizes.join()})${source}`;
     const known = built.get(key);
-    if (known) return known;
+    if (known) {
+      built.delete(key); // and to the end: the first is the one that was not used for longest
+      built.set(key, known);
+      return known;
+    }
+    const [oldest] = built;
+    if (built.size >= mostKernels) {
+      built.delete(oldest[0]);
+      oldest[1].destroy();
+    }
     const settings = { output: [size], precision: "single" as const, pipeline: onDevice, immutable: onDevice };
     const kernel = gpu.createKernel(source, settings) as unknown as Built;
     built.set(key, kernel);
