@@ -160,6 +160,7 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
@@ -189,3 +190,10 @@ export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read
 
 export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
 export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
+
+// Experiments
+
+export { type Experiment, type OptimizerRule, optimizerOf, type Scale } from "./experiments/experiment.ts";
+export { experimentOf, experiments } from "./experiments/experiments.ts";
+export { type Choices, type Planned, planOf, transferred } from "./experiments/plan.ts";
