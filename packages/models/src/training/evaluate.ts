@@ -1,6 +1,6 @@
 import { type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { type Model, score } from "../model.ts";
+import { type Model, prepared, score } from "../model.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
 import type { StepValues } from "./stepper.ts";
@@ -56,7 +56,7 @@ export function evaluator<Params>(
     }
     let [loss, right, scored] = [0, 0, 0];
     for (let at = 0; at < count; at++) {
-      const batch = task.batch(split, at, batchSize);
+      const batch = prepared(model, task.batch(split, at, batchSize));
       const measured = measure(params, batch);
       const weight = batch.weights ? sum(batch.weights).item() : batch.labels.size;
       loss += weight * measured.loss.item();

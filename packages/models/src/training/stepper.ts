@@ -1,6 +1,6 @@
 import { type Engine, flatten, isTensor, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { type Model, score } from "../model.ts";
+import { type Model, prepared, score } from "../model.ts";
 import { applyUpdates, type Optimizer } from "../optimizers/optimizer.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
@@ -77,7 +77,8 @@ export function stepper<Params>(
   return {
     next() {
       const key = random.fold(ofSteps, step + 1);
-      const done = compiled(params, state, task.batch("train", step, batchSize), key);
+      const batch = prepared(model, task.batch("train", step, batchSize));
+      const done = compiled(params, state, batch, key);
       params = done.params;
       state = done.state;
       step += 1;
