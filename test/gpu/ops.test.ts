@@ -10,8 +10,10 @@ import {
   sigmoid,
   swapAxes,
   type Tensor,
+  take,
   tensor,
   vjp,
+  vmap,
   zeros,
 } from "@fmmformer/autodiff";
 import {
@@ -95,6 +97,15 @@ const near: Case[] = [
     name: "nearField with dropout",
     op: (q, k, v) => nearField(q, k, v, { bandwidth: 3, dropout: { rate: 0.3, key: random.key(5) } }),
     args: tokens(1, 2, 9, 4, 3),
+  },
+  {
+    name: "nearField and layerNorm under vmap, the mask shared and the bias not",
+    op: (q, k, v, bias) =>
+      vmap((x: Tensor, y: Tensor, z: Tensor, t: Tensor) => [
+        nearField(x, y, z, { bandwidth: 2, mask: maskOf(2, 5), bias: t }),
+        layerNorm(x, take(t, 0), take(t, 1)),
+      ])(q, k, v, bias),
+    args: [normal(3, 2, 2, 5, 3), normal(3, 2, 2, 5, 3), normal(3, 2, 2, 5, 4), normal(3, 2, 3)],
   },
   {
     name: "bandSoftmax and bandLogSumExp",

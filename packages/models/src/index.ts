@@ -144,6 +144,15 @@ export {
 export { writeWhole } from "./files/write-whole.ts";
 export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
+// Data
+
+export { DataError, type DataPlace } from "./data/data-error.ts";
+export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type OnBytes, readChunks } from "./data/read-chunks.ts";
+export { type Line, readLines } from "./data/read-lines.ts";
+export type { Rows } from "./data/row-file.ts";
+export { findSources, listFolder, type Source, type Wanted } from "./data/sources.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
@@ -164,6 +173,7 @@ export {
   listOps,
   listOpsSizes,
 } from "./tasks/list-ops.ts";
+export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {

@@ -153,6 +153,9 @@ export function map(
 /** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
 export const block = 256;
 
+/** Sums of more are cut into blocks. */
+export const longestSum: number = 4 * block;
+
 /** Add up, or take the largest, over axes. */
 export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {
   const [x] = together(b, [b.straight(given)]);
