@@ -118,6 +118,20 @@ export { type Existing, type RunResult, readConfiguration, readResult, runFiles 
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
+// Experiments, as data
+
+export { type AttentionModule, type Choices, type Configuration, configure } from "./experiments/configuration.ts";
+export type { Experiment, ModelPlan, Scale, TaskOptions } from "./experiments/experiment.ts";
+export { experiment, experiments } from "./experiments/experiments.ts";
+export {
+  type OptimizerPlan,
+  type PlannedOptimizer,
+  plannedOptimizer,
+  type SchedulePlan,
+} from "./experiments/optimizer-plan.ts";
+export { type PaperResult, paperResult } from "./experiments/paper-results.ts";
+export { modelOptions, type OwnAttention, planOf } from "./experiments/plan-of.ts";
+
 // Files of tensors
 
 export {
