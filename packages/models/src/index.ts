@@ -89,6 +89,7 @@ export { type StepValues, type Trained, type TrainOptions, train } from "./train
 
 export { DataError, type DataPlace } from "./data/data-error.ts";
 export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type ByteReader, readBytes } from "./data/read-bytes.ts";
 export { type OnBytes, readChunks } from "./data/read-chunks.ts";
 export { type Line, readLines } from "./data/read-lines.ts";
 export type { Rows } from "./data/row-file.ts";
@@ -106,6 +107,8 @@ export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetens
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
+export { type ImageOptions, image } from "./tasks/image.ts";
+export type { ImageTask, Picture } from "./tasks/image-task.ts";
 export {
   decodeListOps,
   encodeListOps,
