@@ -118,6 +118,7 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
 export { type TextOptions, text } from "./tasks/text.ts";
