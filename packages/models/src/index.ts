@@ -148,6 +148,7 @@ export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError
 
 export { DataError, type DataPlace } from "./data/data-error.ts";
 export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type ByteReader, readBytes } from "./data/read-bytes.ts";
 export { type OnBytes, readChunks } from "./data/read-chunks.ts";
 export { type Line, readLines } from "./data/read-lines.ts";
 export type { Rows } from "./data/row-file.ts";
@@ -165,6 +166,8 @@ export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
+export { type ImageOptions, image } from "./tasks/image.ts";
+export type { ImageTask, Picture } from "./tasks/image-task.ts";
 export {
   decodeListOps,
   encodeListOps,
@@ -176,6 +179,8 @@ export {
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
 export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
@@ -204,7 +209,6 @@ export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read
 
 export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
 export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
-export { type TextOptions, text } from "./tasks/text.ts";
 
 // Experiments
 
