@@ -1,7 +1,7 @@
 import type { DType } from "@fmmformer/autodiff";
 import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import { type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
-import { computed, type Formula, filled, mapped, read } from "./formula.ts";
+import { computed, type Formula, filled, mapped, read, reshaped } from "./formula.ts";
 
 /** One kernel of a program: what it is called, its text, what it is given and what it makes. */
 export interface Step {
@@ -105,7 +105,7 @@ export function createBuilder(
       }
       return value;
     },
-    light: (x) => (x.cost > 0 || x.loops ? store(x) : x),
+    light: (x) => (x.loops || x.cost > (readsOne(x) ? 1 : 0) ? store(x) : x),
     straight: (x) => (x.loops || x.length > longest ? store(x) : x),
     store,
     define(variable, value) {
@@ -116,6 +116,11 @@ export function createBuilder(
     },
   };
   return builder;
+}
+
+/** Whether an element takes one array of many elements, and others of few. */
+function readsOne({ reads, shape }: Formula): boolean {
+  return [...reads].filter(({ size }) => 8 * size > sizeOf(shape)).length <= 1;
 }
 
 /** Operands that one kernel can take together: those that read most are stored first. */
@@ -145,9 +150,7 @@ export function map(
   const size = sizeOf(out.shape);
   // What is stretched would be computed once for each of its places.
   const ready = operands.map((x) => (sizeOf(x.shape) < size && (x.loops || x.cost > cheap) ? b.store(x) : x));
-  const loops = ready.filter((x) => x.loops);
-  const one = loops.length > 1 ? ready.map((x) => (x.loops && x !== loops[0] ? b.store(x) : x)) : ready;
-  return mapped(out, together(b, one), cost, apply);
+  return mapped(out, together(b, ready), cost, apply);
 }
 
 /** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
@@ -158,6 +161,12 @@ export const longestSum: number = 4 * block;
 
 /** Add up, or take the largest, over axes. */
 export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {
+  if (axes.every((axis) => given.shape[axis] === 1)) {
+    return reshaped(
+      given,
+      given.shape.filter((_, axis) => !axes.includes(axis)),
+    );
+  }
   const [x] = together(b, [b.straight(given)]);
   const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
   const shape = kept.map((axis) => x.shape[axis]);

@@ -211,8 +211,12 @@ function scaled(code: Code, sum: string, scale: number): string {
   return scale === 1 ? sum : `(${sum} * ${code.literal(scale)})`;
 }
 
-/** The op and its pullback. */
-function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: FusedOp, pullback: FusedOp] {
+interface Attention {
+  readonly op: FusedOp;
+  readonly pullback: FusedOp;
+}
+
+function attention(pairsOf: (n: number, rule: Rule) => Pairs): Attention {
   const pairsIn = (q: Formula | Var, rule: Rule): Pairs => pairsOf(q.shape[q.shape.length - 2], rule);
   const takes = (call: Call): boolean => {
     const rule = parameters<Rule>(call);
@@ -276,9 +280,9 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: Fus
       ];
     },
   };
-  return [op, pullback];
+  return { op, pullback };
 }
 
-export const [nearField, nearFieldPullback]: readonly [FusedOp, FusedOp] = attention(inBand);
+export const nearField: Attention = attention(inBand);
 
-export const [fullAttention, fullAttentionPullback]: readonly [FusedOp, FusedOp] = attention(allPairs);
+export const fullAttention: Attention = attention(allPairs);
