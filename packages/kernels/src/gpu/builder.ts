@@ -22,8 +22,10 @@ export interface Constant {
 export interface Builder {
   /** The formula of a value. */
   formula(x: Atom): Formula;
-  /** A formula of which elements may be read in any order and often: stored unless it costs nothing. */
+  /** A formula of which elements may be read in any order and often, from at most two arrays: stored unless it costs next to nothing. */
   light(x: Formula): Formula;
+  /** The same from one array. */
+  plain(x: Formula): Formula;
   /** A formula without loops. */
   straight(x: Formula): Formula;
   store(x: Formula): Formula;
@@ -106,6 +108,7 @@ export function createBuilder(
       return value;
     },
     light: (x) => (x.loops || x.cost > (readsOne(x) ? 1 : 0) ? store(x) : x),
+    plain: (x) => (x.loops || x.cost > 0 ? store(x) : x),
     straight: (x) => (x.loops || x.length > longest ? store(x) : x),
     store,
     define(variable, value) {
@@ -118,9 +121,9 @@ export function createBuilder(
   return builder;
 }
 
-/** Whether an element takes one array of many elements, and others of few. */
+/** Whether an element takes one array, or one of many elements and one of few. */
 function readsOne({ reads, shape }: Formula): boolean {
-  return [...reads].filter(({ size }) => 8 * size > sizeOf(shape)).length <= 1;
+  return reads.size <= 2 && [...reads].filter(({ size }) => 8 * size > sizeOf(shape)).length <= 1;
 }
 
 /** Operands that one kernel can take together: those that read most are stored first. */

@@ -74,7 +74,7 @@ interface Inputs {
 /** The mask and the bias are told apart by how many of their axes are not batch axes. */
 function inputsOf(b: Builder, { params }: Call, operands: readonly Formula[], { slots, biasShape }: Pairs): Inputs {
   const core = params.callee.core as readonly number[];
-  const [q, k, v, ...rest] = operands.map(b.light);
+  const [q, k, v, ...rest] = operands.map(b.plain);
   const lead = q.shape.slice(0, -3);
   const mask = rest.length > 0 && core[3] === 1 ? rest[0] : null;
   const bias = rest[mask ? 1 : 0];
@@ -248,7 +248,7 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): Attention {
     rule(b, equation, operands) {
       const call = equation as Call;
       const { inputs, pairs, scale } = setUp(b, call, operands.slice(0, -3));
-      const [o, l, g] = operands.slice(-3).map(b.light);
+      const [o, l, g] = [...operands.slice(-3, -1).map(b.plain), b.light(operands[operands.length - 1])];
       const { q, k, v, mask, bias } = inputs;
       const names = ["dq", "dk", "dv", ...(mask ? ["dmask"] : []), ...(bias ? ["dbias"] : [])];
       const { dq, dk, dv, dbias } = wanted(call, names);
