@@ -180,7 +180,6 @@ export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.t
 export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
-export { type TextOptions, text } from "./tasks/text.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
@@ -191,6 +190,7 @@ export {
   type Task,
   type TaskFacts,
 } from "./tasks/task.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
 
 // Figures of the paper
 
@@ -209,9 +209,3 @@ export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read
 
 export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
 export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
-
-// Experiments
-
-export { type Experiment, type OptimizerRule, optimizerOf, type Scale } from "./experiments/experiment.ts";
-export { experimentOf, experiments } from "./experiments/experiments.ts";
-export { type Choices, type Planned, planOf, transferred } from "./experiments/plan.ts";
