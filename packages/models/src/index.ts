@@ -118,6 +118,20 @@ export { type Existing, type RunResult, readConfiguration, readResult, runFiles 
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
+// Experiments, as data
+
+export { type AttentionModule, type Choices, type Configuration, configure } from "./experiments/configuration.ts";
+export type { Experiment, ModelPlan, Scale, TaskOptions } from "./experiments/experiment.ts";
+export { experiment, experiments } from "./experiments/experiments.ts";
+export {
+  type OptimizerPlan,
+  type PlannedOptimizer,
+  plannedOptimizer,
+  type SchedulePlan,
+} from "./experiments/optimizer-plan.ts";
+export { type PaperResult, paperResult } from "./experiments/paper-results.ts";
+export { modelOptions, type OwnAttention, planOf } from "./experiments/plan-of.ts";
+
 // Files of tensors
 
 export {
@@ -134,6 +148,7 @@ export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError
 
 export { DataError, type DataPlace } from "./data/data-error.ts";
 export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type ByteReader, readBytes } from "./data/read-bytes.ts";
 export { type OnBytes, readChunks } from "./data/read-chunks.ts";
 export { type Line, readLines } from "./data/read-lines.ts";
 export type { Rows } from "./data/row-file.ts";
@@ -151,6 +166,8 @@ export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
+export { type ImageOptions, image } from "./tasks/image.ts";
+export type { ImageTask, Picture } from "./tasks/image-task.ts";
 export {
   decodeListOps,
   encodeListOps,
@@ -160,7 +177,9 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
@@ -171,6 +190,7 @@ export {
   type Task,
   type TaskFacts,
 } from "./tasks/task.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
 
 // Figures of the paper
 

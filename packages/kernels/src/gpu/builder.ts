@@ -1,7 +1,7 @@
 import type { DType } from "@fmmformer/autodiff";
 import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import { type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
-import { computed, type Formula, filled, mapped, read } from "./formula.ts";
+import { computed, type Formula, filled, mapped, read, reshaped } from "./formula.ts";
 
 /** One kernel of a program: what it is called, its text, what it is given and what it makes. */
 export interface Step {
@@ -22,8 +22,10 @@ export interface Constant {
 export interface Builder {
   /** The formula of a value. */
   formula(x: Atom): Formula;
-  /** A formula of which elements may be read in any order and often: stored unless it costs nothing. */
+  /** A formula of which elements may be read in any order and often, from at most two arrays: stored unless it costs next to nothing. */
   light(x: Formula): Formula;
+  /** The same from one array. */
+  plain(x: Formula): Formula;
   /** A formula without loops. */
   straight(x: Formula): Formula;
   store(x: Formula): Formula;
@@ -105,7 +107,8 @@ export function createBuilder(
       }
       return value;
     },
-    light: (x) => (x.cost > 0 || x.loops ? store(x) : x),
+    light: (x) => (x.loops || x.cost > (readsOne(x) ? 1 : 0) ? store(x) : x),
+    plain: (x) => (x.loops || x.cost > 0 ? store(x) : x),
     straight: (x) => (x.loops || x.length > longest ? store(x) : x),
     store,
     define(variable, value) {
@@ -116,6 +119,11 @@ export function createBuilder(
     },
   };
   return builder;
+}
+
+/** Whether an element takes one array, or one of many elements and one of few. */
+function readsOne({ reads, shape }: Formula): boolean {
+  return reads.size <= 2 && [...reads].filter(({ size }) => 8 * size > sizeOf(shape)).length <= 1;
 }
 
 /** Operands that one kernel can take together: those that read most are stored first. */
@@ -145,9 +153,7 @@ export function map(
   const size = sizeOf(out.shape);
   // What is stretched would be computed once for each of its places.
   const ready = operands.map((x) => (sizeOf(x.shape) < size && (x.loops || x.cost > cheap) ? b.store(x) : x));
-  const loops = ready.filter((x) => x.loops);
-  const one = loops.length > 1 ? ready.map((x) => (x.loops && x !== loops[0] ? b.store(x) : x)) : ready;
-  return mapped(out, together(b, one), cost, apply);
+  return mapped(out, together(b, ready), cost, apply);
 }
 
 /** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
@@ -158,6 +164,12 @@ export const longestSum: number = 4 * block;
 
 /** Add up, or take the largest, over axes. */
 export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {
+  if (axes.every((axis) => given.shape[axis] === 1)) {
+    return reshaped(
+      given,
+      given.shape.filter((_, axis) => !axes.includes(axis)),
+    );
+  }
   const [x] = together(b, [b.straight(given)]);
   const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
   const shape = kept.map((axis) => x.shape[axis]);

@@ -1,6 +1,6 @@
 import { callPrimitive, type Equation } from "@fmmformer/autodiff/extend";
 import type { Call } from "../composed-call.ts";
-import { fullAttention, fullAttentionPullback, nearField, nearFieldPullback } from "./ops/attention.ts";
+import { fullAttention, nearField } from "./ops/attention.ts";
 import { farField, farFieldPullback } from "./ops/far-field.ts";
 import type { FusedOp } from "./ops/fused-op.ts";
 import { crossEntropy, layerNorm } from "./ops/rows.ts";
@@ -12,10 +12,10 @@ import type { Rule } from "./rules.ts";
  * too many.
  */
 const fusedOps: Readonly<Record<string, FusedOp>> = {
-  nearField,
-  "nearField.pullback": nearFieldPullback,
-  fullAttention,
-  "fullAttention.pullback": fullAttentionPullback,
+  nearField: nearField.op,
+  "nearField.pullback": nearField.pullback,
+  fullAttention: fullAttention.op,
+  "fullAttention.pullback": fullAttention.pullback,
   farField,
   "farField.pullback": farFieldPullback,
   layerNorm,

@@ -74,7 +74,7 @@ interface Inputs {
 /** The mask and the bias are told apart by how many of their axes are not batch axes. */
 function inputsOf(b: Builder, { params }: Call, operands: readonly Formula[], { slots, biasShape }: Pairs): Inputs {
   const core = params.callee.core as readonly number[];
-  const [q, k, v, ...rest] = operands.map(b.light);
+  const [q, k, v, ...rest] = operands.map(b.plain);
   const lead = q.shape.slice(0, -3);
   const mask = rest.length > 0 && core[3] === 1 ? rest[0] : null;
   const bias = rest[mask ? 1 : 0];
@@ -211,8 +211,12 @@ function scaled(code: Code, sum: string, scale: number): string {
   return scale === 1 ? sum : `(${sum} * ${code.literal(scale)})`;
 }
 
-/** The op and its pullback. */
-function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: FusedOp, pullback: FusedOp] {
+interface Attention {
+  readonly op: FusedOp;
+  readonly pullback: FusedOp;
+}
+
+function attention(pairsOf: (n: number, rule: Rule) => Pairs): Attention {
   const pairsIn = (q: Formula | Var, rule: Rule): Pairs => pairsOf(q.shape[q.shape.length - 2], rule);
   const takes = (call: Call): boolean => {
     const rule = parameters<Rule>(call);
@@ -244,7 +248,7 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: Fus
     rule(b, equation, operands) {
       const call = equation as Call;
       const { inputs, pairs, scale } = setUp(b, call, operands.slice(0, -3));
-      const [o, l, g] = operands.slice(-3).map(b.light);
+      const [o, l, g] = [...operands.slice(-3, -1).map(b.plain), b.light(operands[operands.length - 1])];
       const { q, k, v, mask, bias } = inputs;
       const names = ["dq", "dk", "dv", ...(mask ? ["dmask"] : []), ...(bias ? ["dbias"] : [])];
       const { dq, dk, dv, dbias } = wanted(call, names);
@@ -276,13 +280,9 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): readonly [op: Fus
       ];
     },
   };
-  return [op, pullback];
+  return { op, pullback };
 }
 
-const [near, nearBack] = attention(inBand);
-const [full, fullBack] = attention(allPairs);
+export const nearField: Attention = attention(inBand);
 
-export const nearField: FusedOp = near;
-export const nearFieldPullback: FusedOp = nearBack;
-export const fullAttention: FusedOp = full;
-export const fullAttentionPullback: FusedOp = fullBack;
+export const fullAttention: Attention = attention(allPairs);
