@@ -1,4 +1,4 @@
-import type { Entry } from "./primitive-laws.ts";
+import type { Entry } from "./entry.ts";
 import { elementwiseTable } from "./primitives/elementwise.ts";
 import { productTable } from "./primitives/product.ts";
 import { programTable } from "./primitives/program.ts";

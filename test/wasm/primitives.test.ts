@@ -3,7 +3,7 @@ import { type DType, isFloat, stack, vmap } from "@fmmformer/autodiff";
 import { runsAlike } from "@fmmformer/kernels/laws";
 import { wasm } from "@fmmformer/kernels/wasm";
 import fc from "fast-check";
-import { inDType } from "../laws/primitive-laws.ts";
+import { inDType } from "../laws/entry.ts";
 import { table } from "../laws/table.ts";
 
 // Law 8 for every primitive: what the engine computes is what the value rule says, whatever the number of threads.

@@ -103,7 +103,8 @@ export {
   writeCheckpoint,
 } from "./training/checkpoint.ts";
 export { differences, type Json } from "./training/differences.ts";
-export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
+export { type EvaluateOptions, type Evaluator, evaluate, evaluator, type Measured } from "./training/evaluate.ts";
+export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } from "./training/metrics.ts";
 export {
   type Perplexity,
   type PerplexityOptions,
@@ -111,8 +112,25 @@ export {
   type SlidingPerplexityOptions,
   slidingPerplexity,
 } from "./training/perplexity.ts";
+export { type Evaluation, type Plan, type Ran, type RunEvent, type RunOptions, run } from "./training/run.ts";
+export { RunError } from "./training/run-error.ts";
+export { type Existing, type RunResult, readConfiguration, readResult, runFiles } from "./training/run-folder.ts";
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
+
+// Experiments, as data
+
+export { type AttentionModule, type Choices, type Configuration, configure } from "./experiments/configuration.ts";
+export type { Experiment, ModelPlan, Scale, TaskOptions } from "./experiments/experiment.ts";
+export { experiment, experiments } from "./experiments/experiments.ts";
+export {
+  type OptimizerPlan,
+  type PlannedOptimizer,
+  plannedOptimizer,
+  type SchedulePlan,
+} from "./experiments/optimizer-plan.ts";
+export { type PaperResult, paperResult } from "./experiments/paper-results.ts";
+export { modelOptions, type OwnAttention, planOf } from "./experiments/plan-of.ts";
 
 // Files of tensors
 
@@ -126,6 +144,16 @@ export {
 export { writeWhole } from "./files/write-whole.ts";
 export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
+// Data
+
+export { DataError, type DataPlace } from "./data/data-error.ts";
+export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type ByteReader, readBytes } from "./data/read-bytes.ts";
+export { type OnBytes, readChunks } from "./data/read-chunks.ts";
+export { type Line, readLines } from "./data/read-lines.ts";
+export type { Rows } from "./data/row-file.ts";
+export { findSources, listFolder, type Source, type Wanted } from "./data/sources.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
@@ -134,9 +162,12 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
+export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run-report.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
+export { type ImageOptions, image } from "./tasks/image.ts";
+export type { ImageTask, Picture } from "./tasks/image-task.ts";
 export {
   decodeListOps,
   encodeListOps,
@@ -145,7 +176,10 @@ export {
   listOps,
   listOpsSizes,
 } from "./tasks/list-ops.ts";
+export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
@@ -156,6 +190,7 @@ export {
   type Task,
   type TaskFacts,
 } from "./tasks/task.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
 
 // Figures of the paper
 

@@ -34,7 +34,7 @@ import {
 import { distinctSizes, masks, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { filled, total } from "../elements.ts";
-import { type Entry, elementwise, type Use } from "../primitive-laws.ts";
+import { type Entry, elementwise, type Use } from "../entry.ts";
 
 type Op = (...xs: Scalar[]) => Tensor;
 type Rest = Omit<Entry, "primitive" | "uses">;

@@ -2,7 +2,7 @@ import { matmul, type Tensor, triangularSolve, zeros } from "@fmmformer/autodiff
 import { distinctSizes, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { elementsOf, filled, range, stretched, total } from "../elements.ts";
-import { type Entry, type Use, useOf } from "../primitive-laws.ts";
+import { type Entry, type Use, useOf } from "../entry.ts";
 
 const sizes = distinctSizes(["b", "c", "n", "k", "m"]);
 

@@ -2,7 +2,7 @@ import { add, customVjp, mul, scan, sin, sub, sum, type Tensor, tanh, tensor, ze
 import { distinctSizes, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { type Elements, elementsOf, range } from "../elements.ts";
-import { type Entry, type Use, useOf } from "../primitive-laws.ts";
+import { type Entry, type Use, useOf } from "../entry.ts";
 
 const sizes = distinctSizes(["n", "m"]);
 

@@ -1,7 +1,7 @@
 import { random, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
 import fc from "fast-check";
 import { elementsOf } from "../elements.ts";
-import { type Entry, type Use, useOf } from "../primitive-laws.ts";
+import { type Entry, type Use, useOf } from "../entry.ts";
 
 /** Threefry-2x32-20 after the paper's algorithm, in exact integers. */
 export function threefry(key: readonly [bigint, bigint], counter: readonly [bigint, bigint]): [bigint, bigint] {

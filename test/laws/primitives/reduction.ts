@@ -2,7 +2,7 @@ import { argmax, argsort, cumsum, max, sum, type Tensor, zeros } from "@fmmforme
 import { distinctSizes, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { type Elements, filled, indicesOf, range, total } from "../elements.ts";
-import { type Entry, onOne, type Use } from "../primitive-laws.ts";
+import { type Entry, onOne, type Use } from "../entry.ts";
 
 const sizes = distinctSizes(["b", "n", "m"]);
 const every = ["float32", "int32"] as const;

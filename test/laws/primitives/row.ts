@@ -2,7 +2,7 @@ import { scatterAdd, type Tensor, take, takeAlongAxis, tensor, zeros } from "@fm
 import { distinctSizes, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { elementsOf, indicesOf } from "../elements.ts";
-import { type Entry, type Use, useOf } from "../primitive-laws.ts";
+import { type Entry, type Use, useOf } from "../entry.ts";
 
 const sizes = distinctSizes(["b", "c", "n", "m"]);
 

@@ -16,7 +16,7 @@ import {
 import { distinctSizes, tensors } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 import { elementsOf, range, stretched } from "../elements.ts";
-import { type Entry, onOne, type Use, useOf } from "../primitive-laws.ts";
+import { type Entry, onOne, type Use, useOf } from "../entry.ts";
 
 const sizes = distinctSizes(["b", "n", "m"]);
 const every = ["float32", "int32"] as const;

@@ -13,6 +13,7 @@ export function tensorsOf(tree: unknown): readonly Tensor[] {
  *
  * @param options.tolerance - relative to the largest number of the tree, since a gradient that is 0 in theory is a rounding error of its
  * neighbours; 0 (the default) wants the same bits, −0 and 0 being one
+ * @returns the largest difference, relative in the same way
  * @throws LawError with the first place at which they differ
  */
 export function agree(
@@ -20,7 +21,7 @@ export function agree(
   actual: unknown,
   expected: unknown,
   options: { readonly tolerance?: number } = {},
-): void {
+): number {
   const { tolerance = 0 } = options;
   const [found, wanted] = [tensorsOf(actual), tensorsOf(expected)];
   if (found.length !== wanted.length)
@@ -28,6 +29,7 @@ export function agree(
   let largest = 0;
   for (const y of wanted)
     for (const value of y.data) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value));
+  let apart = 0;
   found.forEach((x, at) => {
     const y = wanted[at];
     if (showShape(x.shape) !== showShape(y.shape) || x.dtype !== y.dtype) {
@@ -37,8 +39,12 @@ export function agree(
     }
     for (let i = 0; i < x.size; i++) {
       const [a, b] = [x.data[i], y.data[i]];
-      if (a === b || (Number.isNaN(a) && Number.isNaN(b)) || Math.abs(a - b) <= tolerance * largest) continue;
-      throw new LawError(`${law}: expected ${b}, got ${a} (tensor ${at}, element ${i} of ${showShape(y.shape)})`);
+      if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
+      const difference = Math.abs(a - b);
+      if (!(difference <= tolerance * largest))
+        throw new LawError(`${law}: expected ${b}, got ${a} (tensor ${at}, element ${i} of ${showShape(y.shape)})`);
+      apart = Math.max(apart, difference);
     }
   });
+  return apart === 0 ? 0 : apart / largest;
 }
