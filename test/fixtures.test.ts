@@ -1,27 +1,22 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, test } from "node:test";
 import { mul, ones, plain, random, type Tensor, vjp, zeros } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
 import { closeModes, openModes } from "./gpu/modes.ts";
+import { fixtures, withoutFixtures } from "./official-fixtures.ts";
 import { rebuild } from "./official-modules.ts";
-
-const folder = process.env.FMMFORMER_FIXTURES ?? "../shared/fixtures/official";
-const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".safetensors")) : [];
 
 const modes = await openModes();
 after(() => closeModes(modes));
 
 for (const engine of [plain, wasm(), ...modes.engines]) {
   const name = "mode" in engine ? `gpu engine in mode ${engine.mode}` : `${engine.name} engine`;
-  const skip = files.length === 0 && `no fixtures in ${folder}`;
-  test(`the official fixtures are matched by the ${name}`, { skip }, async (t) => {
+  test(`the official fixtures are matched by the ${name}`, { skip: withoutFixtures }, async (t) => {
     let largest = 0;
-    for (const file of files) {
-      const { array, error } = await checkFixture(parseSafetensors(readFileSync(join(folder, file))), engine);
+    for (const { name: file, bytes } of fixtures) {
+      const { array, error } = await checkFixture(parseSafetensors(bytes), engine);
       assert.ok(error <= 1e-4, `${file}: ${array} is off by ${error}`);
       largest = Math.max(largest, error);
     }

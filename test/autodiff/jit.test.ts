@@ -146,6 +146,7 @@ test("an asynchronous engine gives a function of promises", async () => {
       const run = plain.compile(program);
       return async (inputs) => run(inputs);
     },
+    read: async (tree) => tree,
   };
   const f = jit((x: Tensor, scale: number) => ({ y: mul(x, scale) }), { engine: later });
   const promise = f(tensor([1, 2]), 3);

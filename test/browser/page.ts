@@ -119,6 +119,7 @@ async function bundled(entry: string): Promise<string> {
     format: "esm",
     target: "es2023",
     conditions: ["@fmmformer/source"],
+    external: ["node:*"], // of files that nothing in the entry needs, which go
     logLevel: "silent",
   });
   return outputFiles[0].text;

@@ -48,6 +48,8 @@ export interface Engine {
 export interface AsyncEngine {
   readonly name: string;
   compile(program: Program, options?: CompileOptions): Executable<Promise<readonly Tensor[]>>;
+  /** A tree with copies in memory of what lies on the device, as results that it kept there do. */
+  read<Tree>(tree: Tree): Promise<Tree>;
 }
 
 /** Runs each equation by the value rule of its primitive: the reference, not the fast path. */

@@ -115,8 +115,15 @@ export {
 export { type Evaluation, type Plan, type Ran, type RunEvent, type RunOptions, run } from "./training/run.ts";
 export { RunError } from "./training/run-error.ts";
 export { type Existing, type RunResult, readConfiguration, readResult, runFiles } from "./training/run-folder.ts";
-export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
-export { type Trained, type TrainOptions, train } from "./training/train.ts";
+export {
+  type AsyncStepper,
+  type Stepper,
+  type StepperOptions,
+  type StepValues,
+  stepper,
+  type TrainState,
+} from "./training/stepper.ts";
+export { type AsyncTrainOptions, type Trained, type TrainOptions, train } from "./training/train.ts";
 
 // Experiments, as data
 

@@ -1,8 +1,9 @@
-import { type Engine, jit, sum } from "@fmmformer/autodiff";
+import { type AsyncEngine, type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
-import { type Model, prepared, score } from "../model.ts";
+import { type Model, prepared, type Scores, score } from "../model.ts";
 import type { Batch, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
+import { needed, type Routine, settled } from "./settled.ts";
 import type { StepValues } from "./stepper.ts";
 
 /** Which examples are looked at, and how many. */
@@ -27,29 +28,57 @@ export type Evaluator<Params> = (params: Params, measured?: Measured) => Generat
 /**
  * Measure a model on examples that it was not trained on: the loss in nats and the accuracy, every scored label counting the same.
  *
+ * @returns with an asynchronous engine a promise
  * @throws RangeError when the split has no end and `batches` is not told
  */
 export function evaluate<Params>(
   model: Layer<Params> | Model<Params>,
   params: Params,
   task: Task,
+  options: Omit<EvaluateOptions, "engine"> & { readonly engine: AsyncEngine },
+): Promise<StepValues>;
+export function evaluate<Params>(
+  model: Layer<Params> | Model<Params>,
+  params: Params,
+  task: Task,
   options: EvaluateOptions,
-): StepValues {
-  const measuring = evaluator(model, task, options)(params, options);
-  for (;;) {
-    const { done, value } = measuring.next();
-    if (done) return value;
-  }
+): StepValues;
+export function evaluate<Params>(
+  model: Layer<Params> | Model<Params>,
+  params: Params,
+  task: Task,
+  options: Omit<EvaluateOptions, "engine"> & { readonly engine?: Engine | AsyncEngine },
+): StepValues | Promise<StepValues> {
+  return settled(measurer(model, task, options)(params, options));
 }
 
 /** Prepare to measure a model: as `evaluate`, where there is something to do between batches or parameters change. */
 export function evaluator<Params>(
   model: Layer<Params> | Model<Params>,
   task: Task,
-  { batchSize, engine = defaultEngine() }: Pick<EvaluateOptions, "batchSize" | "engine">,
+  options: Pick<EvaluateOptions, "batchSize" | "engine">,
 ): Evaluator<Params> {
-  const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine });
-  return function* (params, { split = "test", batches = Infinity } = {}) {
+  const measure = measurer(model, task, options);
+  return function* (params, measured = {}) {
+    const measuring = measure(params, measured);
+    let next = measuring.next();
+    for (let done = 1; !next.done; done++) {
+      yield done;
+      next = measuring.next(next.value);
+    }
+    return next.value;
+  };
+}
+
+/** Measures batch by batch: it yields what the engine makes of each. */
+function measurer<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  { batchSize, engine = defaultEngine() }: { readonly batchSize: number; readonly engine?: Engine | AsyncEngine },
+): (params: Params, measured: Measured) => Routine<StepValues> {
+  // Where it is synchronous there is no promise, which `settled` sees.
+  const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine: engine as AsyncEngine });
+  return function* (params, { split = "test", batches = Infinity }) {
     const count = Math.min(batches, Math.ceil(task.examples[split] / batchSize));
     if (!Number.isFinite(count)) {
       throw new RangeError(`evaluate: expected a number of batches for ${task.name}, got none`);
@@ -57,12 +86,11 @@ export function evaluator<Params>(
     let [loss, right, scored] = [0, 0, 0];
     for (let at = 0; at < count; at++) {
       const batch = prepared(model, task.batch(split, at, batchSize));
-      const measured = measure(params, batch);
+      const measured = yield* needed(measure(params, batch) as Scores | Promise<Scores>);
       const weight = batch.weights ? sum(batch.weights).item() : batch.labels.size;
       loss += weight * measured.loss.item();
       right += weight * measured.accuracy.item();
       scored += weight;
-      yield at + 1;
     }
     return { loss: loss / scored, accuracy: right / scored };
   };

@@ -1,4 +1,13 @@
-import { type Engine, flatten, isTensor, jit, random, type Tensor, valueAndGrad } from "@fmmformer/autodiff";
+import {
+  type AsyncEngine,
+  type Engine,
+  flatten,
+  isTensor,
+  jit,
+  random,
+  type Tensor,
+  valueAndGrad,
+} from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import { type Model, prepared, score } from "../model.ts";
 import { applyUpdates, type Optimizer } from "../optimizers/optimizer.ts";
@@ -46,6 +55,12 @@ export interface Stepper<Params> {
   state(): TrainState<Params>;
 }
 
+/** Training on an engine that answers later: state and parameters stay on its device between steps. */
+export interface AsyncStepper<Params> {
+  next(): Promise<StepValues>;
+  state(): Promise<TrainState<Params>>;
+}
+
 /**
  * Train a model on a task a step at a time: each is one compiled function of the parameters, what the optimizer remembers, the batch and a
  * key.
@@ -55,8 +70,19 @@ export interface Stepper<Params> {
 export function stepper<Params>(
   model: Layer<Params> | Model<Params>,
   task: Task,
-  { optimizer, batchSize, seed = 0, engine = defaultEngine(), start }: StepperOptions<Params>,
-): Stepper<Params> {
+  options: Omit<StepperOptions<Params>, "engine"> & { readonly engine: AsyncEngine },
+): AsyncStepper<Params>;
+export function stepper<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  options: StepperOptions<Params>,
+): Stepper<Params>;
+export function stepper<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  options: Omit<StepperOptions<Params>, "engine"> & { readonly engine?: Engine | AsyncEngine },
+): Stepper<Params> | AsyncStepper<Params> {
+  const { optimizer, batchSize, seed = 0, engine = defaultEngine(), start } = options;
   const [ofParams, ofSteps] = random.split(random.key(seed));
   const compiled = jit(
     (params: Params, state: unknown, batch: Batch, key: Tensor) => {
@@ -68,28 +94,39 @@ export function stepper<Params>(
       const [updates, next] = optimizer.update(grads, state, params);
       return { params: applyUpdates(params, updates), state: next, loss: value, accuracy: share };
     },
-    { engine, donate: [0, 1] },
+    { engine: engine as Engine, donate: [0, 1] },
   );
 
   let params = start?.params ?? model.init(ofParams);
   let state = start?.optimizer ?? optimizer.init(params);
   let step = start?.step ?? 0;
+  const noted = (done: ReturnType<typeof compiled>): StepValues => {
+    params = done.params;
+    state = done.state;
+    step += 1;
+    const values = { loss: done.loss.item(), accuracy: done.accuracy.item() };
+    if (!Number.isFinite(values.loss)) {
+      throw new RangeError(
+        `train: expected a finite loss, got ${values.loss} at step ${step}; lower the learning rate`,
+      );
+    }
+    return values;
+  };
+  const advance = (): ReturnType<typeof compiled> => {
+    const key = random.fold(ofSteps, step + 1);
+    return compiled(params, state, prepared(model, task.batch("train", step, batchSize)), key);
+  };
+  if ("read" in engine) {
+    return {
+      next: async () => noted(await advance()),
+      async state() {
+        const read = await engine.read({ params, optimizer: state });
+        return { ...read, step };
+      },
+    };
+  }
   return {
-    next() {
-      const key = random.fold(ofSteps, step + 1);
-      const batch = prepared(model, task.batch("train", step, batchSize));
-      const done = compiled(params, state, batch, key);
-      params = done.params;
-      state = done.state;
-      step += 1;
-      const values = { loss: done.loss.item(), accuracy: done.accuracy.item() };
-      if (!Number.isFinite(values.loss)) {
-        throw new RangeError(
-          `train: expected a finite loss, got ${values.loss} at step ${step}; lower the learning rate`,
-        );
-      }
-      return values;
-    },
+    next: () => noted(advance()),
     state() {
       for (const x of flatten([params, state]).leaves) if (isTensor(x)) void x.data;
       return { params, optimizer: state, step };

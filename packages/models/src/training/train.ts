@@ -1,7 +1,9 @@
+import type { AsyncEngine } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import type { Model } from "../model.ts";
 import type { Curve } from "../report/learning-curves.ts";
 import type { Task } from "../tasks/task.ts";
+import { needed, type Routine, settled } from "./settled.ts";
 import { type StepperOptions, type StepValues, stepper, type TrainState } from "./stepper.ts";
 
 /** How a model is trained. */
@@ -13,6 +15,13 @@ export interface TrainOptions<Params = never> extends StepperOptions<Params> {
    * @param state - reads where training is, which a step does not do by itself
    */
   readonly onStep?: (step: number, values: StepValues, state: () => TrainState<Params>) => void;
+}
+
+/** How a model is trained on an engine that answers later. */
+export interface AsyncTrainOptions<Params = never> extends Omit<TrainOptions<Params>, "engine" | "onStep"> {
+  readonly engine: AsyncEngine;
+  /** Called after every step, from 1; what it returns is not waited for */
+  readonly onStep?: (step: number, values: StepValues, state: () => Promise<TrainState<Params>>) => void;
 }
 
 /** A trained model's parameters, and how training went. */
@@ -31,14 +40,36 @@ export interface Trained<Params> {
  * The same options give the same parameters, bit for bit, for any number of threads, and whether training was interrupted or not: going on
  * from the `state` of half the steps equals all of them at once.
  *
+ * With an asynchronous engine parameters and what the optimizer remembers stay on its device until the last step.
+ *
+ * @returns with an asynchronous engine a promise
  * @throws RangeError when steps or batchSize is no whole number ≥ 1, `start` has made more steps than asked for, or the loss is no longer a
  *   number
  */
 export function train<Params>(
   model: Layer<Params> | Model<Params>,
   task: Task,
+  options: AsyncTrainOptions<Params>,
+): Promise<Trained<Params>>;
+export function train<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
   options: TrainOptions<Params>,
-): Trained<Params> {
+): Trained<Params>;
+export function train<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  options: TrainOptions<Params> | AsyncTrainOptions<Params>,
+): Trained<Params> | Promise<Trained<Params>> {
+  return settled(training(model, task, options as TrainOptions<Params>));
+}
+
+/** Yields the values of each step, and at the end where training is. */
+function* training<Params>(
+  model: Layer<Params> | Model<Params>,
+  task: Task,
+  options: TrainOptions<Params>,
+): Routine<Trained<Params>> {
   const { steps, batchSize, start, onStep } = options;
   for (const [name, value] of Object.entries({ steps, batchSize })) {
     if (!Number.isInteger(value) || value < 1) {
@@ -47,16 +78,16 @@ export function train<Params>(
   }
   const made = start?.step ?? 0;
   if (made > steps) throw new RangeError(`train: expected a start of at most ${steps} steps, got ${made}`);
-  const training = stepper(model, task, options);
+  const stepping = stepper(model, task, options);
   const curve = { steps: [] as number[], loss: [] as number[], accuracy: [] as number[] };
   const began = performance.now();
   for (let at = made + 1; at <= steps; at++) {
-    const values = training.next();
+    const values = yield* needed(stepping.next());
     curve.steps.push(at);
     curve.loss.push(values.loss);
     curve.accuracy.push(values.accuracy);
-    onStep?.(at, values, training.state);
+    onStep?.(at, values, stepping.state);
   }
-  const state = training.state();
+  const state = yield* needed(stepping.state());
   return { params: state.params, state, curve, seconds: (performance.now() - began) / 1000 };
 }
