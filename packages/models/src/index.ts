@@ -103,7 +103,8 @@ export {
   writeCheckpoint,
 } from "./training/checkpoint.ts";
 export { differences, type Json } from "./training/differences.ts";
-export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
+export { type EvaluateOptions, type Evaluator, evaluate, evaluator, type Measured } from "./training/evaluate.ts";
+export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } from "./training/metrics.ts";
 export {
   type Perplexity,
   type PerplexityOptions,
@@ -111,6 +112,9 @@ export {
   type SlidingPerplexityOptions,
   slidingPerplexity,
 } from "./training/perplexity.ts";
+export { type Evaluation, type Plan, type Ran, type RunEvent, type RunOptions, run } from "./training/run.ts";
+export { RunError } from "./training/run-error.ts";
+export { type Existing, type RunResult, readConfiguration, readResult, runFiles } from "./training/run-folder.ts";
 export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
 export { type Trained, type TrainOptions, train } from "./training/train.ts";
 
@@ -126,6 +130,15 @@ export {
 export { writeWhole } from "./files/write-whole.ts";
 export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
+// Data
+
+export { DataError, type DataPlace } from "./data/data-error.ts";
+export { openRows, type ReadOptions, type RowsRule } from "./data/open-rows.ts";
+export { type OnBytes, readChunks } from "./data/read-chunks.ts";
+export { type Line, readLines } from "./data/read-lines.ts";
+export type { Rows } from "./data/row-file.ts";
+export { findSources, listFolder, type Source, type Wanted } from "./data/sources.ts";
+
 // Tasks, progress and reports
 
 export { type Progress, type ProgressOptions, type ProgressStream, type ProgressValues, progress } from "./progress.ts";
@@ -134,6 +147,7 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
+export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run-report.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
@@ -145,6 +159,9 @@ export {
   listOps,
   listOpsSizes,
 } from "./tasks/list-ops.ts";
+export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
+export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
   type Batch,
@@ -168,3 +185,15 @@ export {
 export { type BandRanks, type RankOptions, type RankStudy, rankFigure, rankStudy } from "./figures/rank.ts";
 export { numericalRank, singularValues } from "./figures/singular-values.ts";
 export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read-fields.ts";
+
+// Pretraining
+
+export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
+export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
+export { type TextOptions, text } from "./tasks/text.ts";
+
+// Experiments
+
+export { type Experiment, type OptimizerRule, optimizerOf, type Scale } from "./experiments/experiment.ts";
+export { experimentOf, experiments } from "./experiments/experiments.ts";
+export { type Choices, type Planned, planOf, transferred } from "./experiments/plan.ts";

@@ -106,7 +106,7 @@ export function createBuilder(
       return value;
     },
     light: (x) => (x.cost > 0 || x.loops ? store(x) : x),
-    straight: (x) => (x.loops || x.cost > longest ? store(x) : x),
+    straight: (x) => (x.loops || x.length > longest ? store(x) : x),
     store,
     define(variable, value) {
       values.set(variable, value);
@@ -122,11 +122,11 @@ export function createBuilder(
 export function together(b: Builder, operands: readonly Formula[]): readonly Formula[] {
   const list = [...operands];
   const arrays = (): number => new Set(list.flatMap((x) => [...x.reads])).size;
-  while (arrays() > mostArrays || list.reduce((sum, x) => sum + x.cost, 0) > longest) {
+  while (arrays() > mostArrays || list.reduce((sum, x) => sum + x.length, 0) > longest) {
     const most = Math.max(
-      ...list.map((x) => (x.stored || (x.cost === 0 && x.reads.size <= 1) ? -1 : x.reads.size + x.cost)),
+      ...list.map((x) => (x.stored || (x.cost === 0 && x.reads.size <= 1) ? -1 : x.reads.size + x.length)),
     );
-    const at = list.findIndex((x) => !x.stored && x.reads.size + x.cost === most);
+    const at = list.findIndex((x) => !x.stored && x.reads.size + x.length === most);
     if (at < 0) break;
     const stored = b.store(list[at]);
     for (const [i, x] of list.entries()) if (x === list[at] && i !== at) list[i] = stored;
@@ -152,6 +152,9 @@ export function map(
 
 /** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
 export const block = 256;
+
+/** Sums of more are cut into blocks. */
+export const longestSum: number = 4 * block;
 
 /** Add up, or take the largest, over axes. */
 export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {

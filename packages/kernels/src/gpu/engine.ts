@@ -1,6 +1,6 @@
 import type { AsyncEngine, Program } from "@fmmformer/autodiff";
 import { Dense } from "@fmmformer/autodiff/extend";
-import { pair } from "../wasm/donation.ts";
+import { pair } from "../donation.ts";
 import type { Stored } from "./code.ts";
 import { type Device, type GpuMode, gpuModes, type Handle, openDevice } from "./device.ts";
 import { flat } from "./flat.ts";
@@ -84,7 +84,8 @@ async function openFirst(): Promise<Device> {
   return openDevice("webasm");
 }
 
-function compile(given: Program, donated: readonly number[]): Compiled {
+/** A program as kernels, and what the host does for them. */
+export function compile(given: Program, donated: readonly number[]): Compiled {
   const program = flat(given, (call) => fusedOpOf(call) !== null);
   const pairs = pair(program, donated);
   // What the host computes it keeps: only what kernels make of an input will be on the device at the next call.

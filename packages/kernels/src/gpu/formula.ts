@@ -1,6 +1,6 @@
 import type { DType } from "@fmmformer/autodiff";
 import { sizeOf } from "@fmmformer/autodiff/extend";
-import { type Code, type HostNumber, plus, ravel, type Stored, times, unravel } from "./code.ts";
+import { type Code, type HostNumber, plus, type Stored, times, unravel } from "./code.ts";
 
 // An array as a formula: the text of its element at a place. What moves elements (transposing, cutting, padding, reading rows) changes the
 // place and stores nothing; what computes elements adds to the text. A formula becomes a kernel when it must be stored.
@@ -12,6 +12,8 @@ export interface Formula {
   readonly reads: ReadonlySet<Stored>;
   /** About how many operations an element takes; 0 where it is only read */
   readonly cost: number;
+  /** About how many of them the text has; fewer where there are loops */
+  readonly length: number;
   /** Whether an element takes a loop */
   readonly loops: boolean;
   /** Set where this is one whole array in order */
@@ -25,17 +27,20 @@ type Like = Pick<Formula, "shape" | "dtype">;
 
 export function read(stored: Stored, { shape, dtype }: Like): Formula {
   return {
-    ...{ shape, dtype, reads: new Set([stored]), cost: 0, loops: false, stored },
-    at: (code, place) => `${code.argument(stored)}[${ravel(place, shape)}]`,
+    ...{ shape, dtype, reads: new Set([stored]), cost: 0, length: 0, loops: false, stored },
+    at: (code, place) => code.element(stored, place, shape),
   };
 }
 
 export function filled(fill: number, { shape, dtype }: Like): Formula {
-  return { ...{ shape, dtype, reads: new Set(), cost: 0, loops: false, fill }, at: (code) => code.literal(fill) };
+  return {
+    ...{ shape, dtype, reads: new Set(), cost: 0, length: 0, loops: false, fill },
+    at: (code) => code.literal(fill),
+  };
 }
 
 export function hostNumber(x: HostNumber, { shape, dtype }: Like): Formula {
-  return { ...{ shape, dtype, reads: new Set(), cost: 0, loops: false }, at: (code) => code.argument(x) };
+  return { ...{ shape, dtype, reads: new Set(), cost: 0, length: 0, loops: false }, at: (code) => code.argument(x) };
 }
 
 /** The same elements elsewhere. */
@@ -45,9 +50,9 @@ function moved(
   from: (place: readonly string[], code: Code) => readonly string[],
 ) {
   if (x.fill !== undefined) return filled(x.fill, { shape, dtype: x.dtype });
-  const { dtype, reads, cost, loops } = x;
+  const { dtype, reads, cost, length, loops } = x;
   return {
-    ...{ shape, dtype, reads, cost, loops },
+    ...{ shape, dtype, reads, cost, length, loops },
     at: (code: Code, place: readonly string[]) => x.at(code, from(place, code)),
   };
 }
@@ -90,7 +95,7 @@ export function reshaped(x: Formula, shape: readonly number[]): Formula {
     const from = new Array<string>(x.shape.length).fill("0");
     for (const { old, now } of groups) {
       const sizes = old.map((axis) => x.shape[axis]);
-      const flat = ravel(
+      const flat = code.ravel(
         now.map((axis) => place[axis]),
         now.map((axis) => shape[axis]),
       );
@@ -133,6 +138,7 @@ export function chosen(
   return {
     ...{ shape, dtype, reads: new Set(parts.flatMap(({ of }) => [...of.reads])) },
     cost: parts.reduce((sum, { of }) => sum + of.cost, 1),
+    length: parts.reduce((sum, { of }) => sum + of.length, parts.length),
     loops: parts.some(({ of }) => of.loops),
     at(code, place) {
       const value = code.variable(code.literal(otherwise));
@@ -164,6 +170,7 @@ export function mapped(
   return {
     ...{ shape: out.shape, dtype: out.dtype, reads: new Set(operands.flatMap((x) => [...x.reads])) },
     cost: operands.reduce((sum, x) => sum + x.cost, cost),
+    length: operands.reduce((sum, x) => sum + x.length, cost),
     loops: operands.some((x) => x.loops),
     at: (code, place) => apply(code, ...spread.map((x) => x.at(code, place))),
   };
@@ -178,6 +185,7 @@ export function computed(
 ): Formula {
   return {
     ...{ shape: out.shape, dtype: out.dtype, reads: new Set(operands.flatMap((x) => [...x.reads])) },
+    length: operands.reduce((sum, x) => sum + x.length, 8),
     ...{ cost, loops: true, at },
   };
 }

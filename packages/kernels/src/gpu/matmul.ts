@@ -1,5 +1,5 @@
 import type { Var } from "@fmmformer/autodiff/extend";
-import { type Builder, block, reduced } from "./builder.ts";
+import { type Builder, block, longestSum, reduced } from "./builder.ts";
 import { plus, times } from "./code.ts";
 import { broadcast, computed, type Formula, filled } from "./formula.ts";
 
@@ -10,7 +10,7 @@ export function matmul(b: Builder, y: Pick<Var, "shape" | "dtype">, x: Formula, 
   if (k === 0) return filled(0, y);
   const left = broadcast(b.light(x), [...lead, ...x.shape.slice(-2)]);
   const right = broadcast(b.light(w), [...lead, ...w.shape.slice(-2)]);
-  const size = k > 4 * block ? block : k;
+  const size = k > longestSum ? block : k;
   const chunks = Math.ceil(k / size);
   const product = computed({ shape: [...y.shape, chunks], dtype: y.dtype }, [left, right], 2 * size, (code, place) => {
     const [i, j, chunk] = place.slice(-3);

@@ -1,6 +1,6 @@
 import { type Aval, type Data, flatten, isTensor, type Tensor, treeMap } from "@fmmformer/autodiff";
 import { allocate, Dense } from "@fmmformer/autodiff/extend";
-import { DonatedError } from "../wasm/donation.ts";
+import { DonatedError, givenAway } from "../donation.ts";
 import type { Device, Handle } from "./device.ts";
 
 // Tensors whose numbers lie on a device: state that jit was given (donate) stays there between calls.
@@ -33,9 +33,7 @@ export function onDevice(resident: Resident, aval: Aval): Tensor {
 /** The array itself. */
 export function handleOf({ handle }: Resident): Handle {
   if (handle) return handle;
-  throw new DonatedError(
-    "tensor: expected a value that was not given away, got one that jit took over (donate); read it before the next call",
-  );
+  throw givenAway();
 }
 
 /** Free what was given away. */

@@ -1,14 +1,21 @@
 import { deflateSync } from "node:zlib";
 
+/** A PNG in a data URI, as `pngBytes` encodes it. */
+export function pngUri(width: number, pixels: Uint8Array, palette: Uint8Array): string {
+  return `data:image/png;base64,${pngBytes(width, pixels, palette).toString("base64")}`;
+}
+
+const greys = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
+
 /**
- * Encode an image of at most 256 colours as a PNG in a data URI.
+ * Encode an image of at most 256 colours as a PNG.
  *
  * @param width - pixels in a row
  * @param pixels - (height · width) one palette entry each, row after row
- * @param palette - (3 · colours) red, green, blue, 0 … 255 each
+ * @param palette - (3 · colours) red, green, blue, 0 … 255 each; greys unless told
  * @see W3C (2003), Portable Network Graphics (second edition), §5 and §11, https://www.w3.org/TR/PNG/
  */
-export function pngUri(width: number, pixels: Uint8Array, palette: Uint8Array): string {
+export function pngBytes(width: number, pixels: Uint8Array, palette: Uint8Array = greys): Buffer {
   const height = pixels.length / width;
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -17,14 +24,13 @@ export function pngUri(width: number, pixels: Uint8Array, palette: Uint8Array): 
   const rows = Buffer.alloc(height * (width + 1)); // each row begins with its filter, 0: none
   for (let row = 0; row < height; row++)
     rows.set(pixels.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
-  const png = Buffer.concat([
+  return Buffer.concat([
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
     chunk("IHDR", header),
     chunk("PLTE", palette),
     chunk("IDAT", deflateSync(rows, { level: 9 })),
     chunk("IEND", new Uint8Array(0)),
   ]);
-  return `data:image/png;base64,${png.toString("base64")}`;
 }
 
 function chunk(type: string, content: Uint8Array): Buffer {

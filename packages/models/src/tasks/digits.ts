@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { epochOrder } from "./epoch-order.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
-import { stream } from "./stream.ts";
 import { defineTask, type Example, type Split, type Task } from "./task.ts";
 
 export interface DigitsOptions {
@@ -48,21 +48,12 @@ export function digits(options: DigitsOptions = {}): DigitsTask {
   });
   if (fullSide % side !== 0) throw new RangeError(`digits: expected side 4, 7, 14 or 28, got ${side}`);
 
-  let order: { epoch: number; places: Int32Array } | undefined;
-
-  function shuffled(epoch: number, count: number): Int32Array {
-    if (order?.epoch !== epoch) {
-      const places = Int32Array.from({ length: count }, (_, place) => place);
-      order = { epoch, places: stream(seed, "train", epoch).shuffle(places) };
-    }
-    return order.places;
-  }
+  let inOrder: ((index: number) => number) | undefined;
 
   function example(split: Split, index: number): Example {
     const { pixels, labels, places } = readDigits();
-    const { length } = places[split];
-    const turn = split !== "train" ? index : shuffled(Math.floor(index / length), length)[index % length];
-    const place = places[split][turn];
+    inOrder ??= epochOrder(seed, places.train);
+    const place = split === "train" ? inOrder(index) : places[split][index];
     const image = pixels.subarray(place * fullSize, (place + 1) * fullSize);
     return { tokens: quantise(pool(image, fullSide / side), levels), labels: Int32Array.of(labels[place]) };
   }

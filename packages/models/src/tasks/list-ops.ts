@@ -28,6 +28,8 @@ export const listOpsSizes: Readonly<Record<"paper" | "small", ListOpsOptions>> =
 
 /** The 15 symbols; the id of a symbol is its place here, plus 1. 0 is padding. */
 const symbols = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "[MIN", "[MAX", "[MED", "[SM", "]"] as const;
+/** How many token ids there are, padding included. */
+export const listOpsVocabulary: number = symbols.length + 1;
 const firstOperator = 11;
 /** Where a tree goes by the remainder of its fingerprint, all from 2 on to training. */
 const splits = ["test", "validation", "train"] as const;
@@ -136,7 +138,7 @@ export function listOps(options: ListOpsOptions = {}): Task {
     name: "listOps",
     kind: "classify",
     causal: false,
-    vocabulary: symbols.length + 1,
+    vocabulary: listOpsVocabulary,
     length,
     classes: 10,
     examples,

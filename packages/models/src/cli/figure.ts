@@ -1,0 +1,56 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tensor } from "@fmmformer/autodiff";
+import { efficiencyFigure, efficiencyStudy } from "../figures/efficiency.ts";
+import { rankFigure, rankStudy } from "../figures/rank.ts";
+import { attentionMaps } from "../report/read-fields.ts";
+import type { WatchedModel } from "../report/watch-attention.ts";
+import { openRun } from "./open-run.ts";
+
+/** The command `figure efficiency`. */
+export async function efficiency(flags: {
+  lengths?: number[];
+  seconds: number;
+  threads: number;
+  out: string;
+}): Promise<void> {
+  const { lengths, seconds, threads, out } = flags;
+  const study = efficiencyStudy({
+    ...(lengths && { lengths }),
+    ...{ seconds, threads },
+    onPoint: ({ attention, length, pass, milliseconds, bytes }) => {
+      const mega = (bytes / 2 ** 20).toFixed(1);
+      process.stderr.write(`${attention} ${length} ${pass}: ${milliseconds.toFixed(2)} ms, ${mega} MiB\n`);
+    },
+  });
+  write(out, "efficiency.json", `${JSON.stringify(study, null, 2)}\n`);
+  write(out, "efficiency-time.svg", await efficiencyFigure(study, "time"));
+  write(out, "efficiency-memory.svg", await efficiencyFigure(study, "memory"));
+  for (const { attention, pass, slope } of study.slopes) {
+    console.log(`${attention}, ${pass}: time grows with the power ${slope.toFixed(2)} of the length`);
+  }
+  console.log(`${out} has the numbers and two figures`);
+}
+
+/** The command `figure rank`. */
+export async function rank(run: string, { examples, out }: { examples: number; out: string }): Promise<void> {
+  const { options, params, task } = await openRun(run);
+  const maps = Array.from({ length: examples }, (_, i) => tensor(task.example("test", i).tokens)).flatMap((tokens) =>
+    attentionMaps(options as WatchedModel, params, tokens),
+  );
+  const study = rankStudy(maps);
+  write(out, "rank.json", `${JSON.stringify(study, null, 2)}\n`);
+  write(out, "rank.svg", await rankFigure(study));
+  for (const { bandwidth, ranks } of study.bands) {
+    const middle = ranks.reduce((a, b) => a + b, 0) / ranks.length;
+    console.log(
+      `${bandwidth === 0 ? "whole" : `without band ${bandwidth}`}: rank ${middle.toFixed(1)} of ${study.length} on average`,
+    );
+  }
+  console.log(`${out} has the numbers and the figure of ${study.maps} maps`);
+}
+
+function write(out: string, file: string, text: string): void {
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, file), text);
+}

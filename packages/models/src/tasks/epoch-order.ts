@@ -1,0 +1,17 @@
+import { stream } from "./stream.ts";
+
+/**
+ * Put the training examples in another order every epoch, as a function of seed and epoch alone.
+ *
+ * @param places - where each example is
+ * @returns from an index without end to a place; epoch e is the indices from e · places.length on
+ */
+export function epochOrder(seed: number, places: ArrayLike<number>): (index: number) => number {
+  let order: { epoch: number; places: Int32Array } | undefined;
+  return (index) => {
+    const epoch = Math.floor(index / places.length);
+    if (order?.epoch !== epoch)
+      order = { epoch, places: stream(seed, "train", epoch).shuffle(Int32Array.from(places)) };
+    return order.places[index % places.length];
+  };
+}
