@@ -223,8 +223,9 @@ const layers: Case[] = [
 
 for (const engine of modes.engines) {
   for (const { name, op, args, tolerance = 1e-5 } of [...near, ...far, ...full, ...layers]) {
-    test(`${name}, runs in mode ${engine.mode} as without an engine`, () =>
-      runsAlikeOn(op, args as Tensor[], engine, { tolerance }));
+    test(`${name}, runs in mode ${engine.mode} as without an engine`, async () => {
+      await runsAlikeOn(op, args as Tensor[], engine, { tolerance });
+    });
   }
 }
 
