@@ -10,3 +10,4 @@ export { type Atom, type Equation, evaluate, type Var } from "./program.ts";
 export { type ScanParams, scanPrimitive } from "./scan.ts";
 export { normalizeAxis, sameShape, sizeOf, stridesOf } from "./shape.ts";
 export { Dense } from "./tensor.ts";
+export { structureKey } from "./tree.ts";

@@ -5,3 +5,13 @@ export type { GpuMode } from "./gpu/device.ts";
 export { type GpuEngine, type GpuOptions, gpu } from "./gpu/engine.ts";
 export { GpuKernelError, GpuUnavailableError } from "./gpu/errors.ts";
 export { type ExplainedKernel, explainKernels } from "./gpu/explain.ts";
+export {
+  bandDot,
+  bandMatmul,
+  bandSoftmax,
+  bandTranspose,
+  farField,
+  type GpuKernel,
+  nearField,
+  type OnGpu,
+} from "./gpu/kernels.ts";

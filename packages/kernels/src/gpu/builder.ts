@@ -43,6 +43,13 @@ const longest = 96;
 /** Numbers beyond are not whole in float32, places among them. */
 const mostElements = 2 ** 24;
 
+export function checkSize(size: number, name: string): void {
+  if (size <= mostElements) return;
+  throw new RangeError(
+    `gpu: expected arrays of at most ${mostElements} elements, got ${size} in ${name}; use a smaller batch, checkpoint, or the wasm engine`,
+  );
+}
+
 export interface Findings {
   readonly steps: readonly Step[];
   readonly constants: readonly Constant[];
@@ -70,14 +77,11 @@ export function createBuilder(
     const known = storedOf.get(x);
     if (known) return known;
     const size = sizeOf(x.shape);
-    if (size > mostElements) {
-      throw new RangeError(
-        `gpu: expected arrays of at most ${mostElements} elements, got ${size} in ${builder.name}; use a smaller batch, checkpoint, or the wasm engine`,
-      );
-    }
+    const name = x.name ?? builder.name;
+    checkSize(size, name);
     const { source, arguments: inputs } = writeKernel((code, i) => x.at(code, unravel(code, i, x.shape)));
     const output: Stored = { size };
-    steps.push({ name: builder.name, source, inputs, output });
+    steps.push({ name, source, inputs, output });
     const result = read(output, x);
     storedOf.set(x, result);
     return result;
@@ -112,7 +116,7 @@ export function createBuilder(
     straight: (x) => (x.loops || x.length > longest ? store(x) : x),
     store,
     define(variable, value) {
-      values.set(variable, value);
+      values.set(variable, value.stored || value.name !== undefined ? value : { ...value, name: builder.name });
     },
     checkRows(indices, rows, op) {
       if (!(indices instanceof Dense)) checks.push({ variable: indices, rows, op });

@@ -16,6 +16,8 @@ export interface Formula {
   readonly length: number;
   /** Whether an element takes a loop */
   readonly loops: boolean;
+  /** The op that it is the result of, if moved about since */
+  readonly name?: string;
   /** Set where this is one whole array in order */
   readonly stored?: Stored;
   /** Set where all elements are one number */
@@ -50,9 +52,9 @@ function moved(
   from: (place: readonly string[], code: Code) => readonly string[],
 ) {
   if (x.fill !== undefined) return filled(x.fill, { shape, dtype: x.dtype });
-  const { dtype, reads, cost, length, loops } = x;
+  const { dtype, reads, cost, length, loops, name } = x;
   return {
-    ...{ shape, dtype, reads, cost, length, loops },
+    ...{ shape, dtype, reads, cost, length, loops, ...(name !== undefined && { name }) },
     at: (code: Code, place: readonly string[]) => x.at(code, from(place, code)),
   };
 }

@@ -1,6 +1,6 @@
 import type { Program } from "@fmmformer/autodiff";
 import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { type Constant, createBuilder, type RowCheck, type Step } from "./builder.ts";
+import { type Constant, checkSize, createBuilder, type RowCheck, type Step } from "./builder.ts";
 import type { HostNumber, Stored } from "./code.ts";
 import { filled, hostNumber, read } from "./formula.ts";
 import { fusedOpOf } from "./fused.ts";
@@ -38,6 +38,7 @@ export function lower(program: Program, { known, device }: Split): Plan {
       builder.define(v, hostNumber(number, v));
       return;
     }
+    checkSize(sizeOf(v.shape), "an input");
     const stored: Stored = { size: sizeOf(v.shape) };
     sent.set(v, stored);
     builder.define(v, read(stored, v));
