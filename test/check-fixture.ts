@@ -1,4 +1,5 @@
 import {
+  type AsyncEngine,
   type Engine,
   isFloat,
   jit,
@@ -26,7 +27,7 @@ export interface Worst {
  *
  * @throws TypeError when the file has an array that the module does not give
  */
-export function checkFixture(fixture: Safetensors, engine: Engine = plain): Worst {
+export async function checkFixture(fixture: Safetensors, engine: Engine | AsyncEngine = plain): Promise<Worst> {
   const { tensors } = fixture;
   const module = rebuild(fixture);
   const isInput = (name: string): boolean => !/^(out|logits|loss|cotangent|grad[._].*)$/.test(name);
@@ -40,9 +41,9 @@ export function checkFixture(fixture: Safetensors, engine: Engine = plain): Wors
       );
       return [outs, pullback(cts as never)[0] as Named];
     },
-    { engine },
+    { engine: engine as AsyncEngine },
   );
-  const [outs, grads] = run(inputs, tensors.cotangent ?? null);
+  const [outs, grads] = await run(inputs, tensors.cotangent ?? null);
   const ours = { ...outs, ...gradientsByName(inputs, grads) };
   const expected = Object.keys(tensors).filter((name) => !isInput(name) && name !== "cotangent");
   const unknown = expected.find((name) => !(name in ours));

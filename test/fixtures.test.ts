@@ -1,23 +1,31 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { mul, ones, plain, random, type Tensor, vjp, zeros } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
+import { closeModes, openModes } from "./gpu/modes.ts";
 import { rebuild } from "./official-modules.ts";
 
 const folder = process.env.FMMFORMER_FIXTURES ?? "../shared/fixtures/official";
 const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".safetensors")) : [];
 
-for (const engine of [plain, wasm()]) {
+const modes = await openModes();
+after(() => closeModes(modes));
+
+for (const engine of [plain, wasm(), ...modes.engines]) {
+  const name = "mode" in engine ? `gpu engine in mode ${engine.mode}` : `${engine.name} engine`;
   const skip = files.length === 0 && `no fixtures in ${folder}`;
-  test(`the official fixtures are matched by the ${engine.name} engine`, { skip }, () => {
+  test(`the official fixtures are matched by the ${name}`, { skip }, async (t) => {
+    let largest = 0;
     for (const file of files) {
-      const { array, error } = checkFixture(parseSafetensors(readFileSync(join(folder, file))), engine);
+      const { array, error } = await checkFixture(parseSafetensors(readFileSync(join(folder, file))), engine);
       assert.ok(error <= 1e-4, `${file}: ${array} is off by ${error}`);
+      largest = Math.max(largest, error);
     }
+    t.diagnostic(`the largest error of a fixture with the ${name} is ${largest}`);
   });
 }
 
@@ -51,9 +59,9 @@ function fixture(change: (name: string, x: Tensor) => Tensor = (_, x) => x): Saf
   return { metadata, tensors: { ...inputs, cotangent, ...Object.fromEntries(changed) } };
 }
 
-test("a fixture of our own is matched, and one changed array is found", () => {
-  assert.ok(checkFixture(fixture()).error < 1e-6);
-  const { array, error } = checkFixture(
+test("a fixture of our own is matched, and one changed array is found", async () => {
+  assert.ok((await checkFixture(fixture())).error < 1e-6);
+  const { array, error } = await checkFixture(
     fixture((name, x) => (name === "grad_param.sparse_ratio2" ? mul(x, 1.001) : x)),
   );
   assert.equal(array, "grad_param.sparse_ratio2");
@@ -117,13 +125,13 @@ test("a sub-layer of a language model normalises its sum, or what it reads where
   assert.deepEqual(of({ pre_lnorm: "True" }), input.toArray());
 });
 
-test("a fixture that cannot be interpreted says why", () => {
+test("a fixture that cannot be interpreted says why", async () => {
   const { metadata, tensors } = fixture();
-  assert.throws(
-    () => checkFixture({ metadata: { ...metadata, code: "Other" }, tensors }),
+  await assert.rejects(
+    checkFixture({ metadata: { ...metadata, code: "Other" }, tensors }),
     /released module as code, got "Other"/,
   );
-  assert.throws(() => checkFixture({ metadata, tensors: { ...tensors, grad_other: tensors.out } }), /got grad_other/);
+  await assert.rejects(checkFixture({ metadata, tensors: { ...tensors, grad_other: tensors.out } }), /got grad_other/);
 });
 
 function encode(header: unknown, data: Uint8Array = new Uint8Array()): Uint8Array {

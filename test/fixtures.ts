@@ -2,24 +2,30 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Engine, plain } from "@fmmformer/autodiff";
+import { type AsyncEngine, type Engine, plain } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
+import { openMode } from "./gpu/modes.ts";
 
 const usage = `npm run fixtures -- DIR [--engine NAME]
 
 Reads every .safetensors file in DIR, rebuilds the module it is of, and prints the largest relative error of its outputs and gradients.
-  --engine NAME   what runs the programs: plain (default) or wasm
-Exits 1 when a file is off by more than the engine's tolerance or cannot be interpreted, or there is none.`;
+  --engine NAME   what runs the programs: plain (default), wasm, or gpu:MODE, where mode is cpu, webasm or webgpu
+Exits 1 when a file is off by more than 1e-4 or cannot be interpreted, or there is none.`;
 
-/** Engines by name, with the error that each is allowed. */
-const engines: { readonly [name: string]: { readonly engine: Engine; readonly tolerance: number } } = {
-  plain: { engine: plain, tolerance: 1e-4 },
-  wasm: { engine: wasm(), tolerance: 1e-4 },
-};
+/** Of the largest number in an array. */
+const tolerance = 1e-4;
 
-function main(): number {
+async function engineOf(name: string): Promise<Engine | AsyncEngine> {
+  if (name === "plain") return plain;
+  if (name === "wasm") return wasm();
+  const mode = /^gpu:(cpu|webasm|webgpu)$/.exec(name)?.[1];
+  if (mode) return openMode(mode as "cpu" | "webasm" | "webgpu");
+  throw new TypeError(`fixtures: expected engine plain, wasm, gpu:cpu, gpu:webasm or gpu:webgpu, got ${name}`);
+}
+
+async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { engine: { type: "string", default: "plain" }, help: { type: "boolean", default: false } },
@@ -29,12 +35,7 @@ function main(): number {
     console.log(usage);
     return values.help ? 0 : 1;
   }
-  const chosen = engines[values.engine];
-  if (!chosen) {
-    throw new TypeError(
-      `fixtures: expected engine ${Object.keys(engines).join(", ")}, got ${values.engine}; it is not built yet`,
-    );
-  }
+  const engine = await engineOf(values.engine);
   const files = readdirSync(folder).filter((name) => name.endsWith(".safetensors"));
   if (files.length === 0) throw new RangeError(`fixtures: expected .safetensors files in ${folder}, got none`);
   const width = Math.max(...files.map((name) => name.length)) - ".safetensors".length;
@@ -42,8 +43,8 @@ function main(): number {
   for (const file of files) {
     const name = basename(file, ".safetensors").padEnd(width);
     try {
-      const { array, error } = checkFixture(parseSafetensors(readFileSync(join(folder, file))), chosen.engine);
-      const ok = error <= chosen.tolerance;
+      const { array, error } = await checkFixture(parseSafetensors(readFileSync(join(folder, file))), engine);
+      const ok = error <= tolerance;
       failed += ok ? 0 : 1;
       console.log(`${name}  ${error.toExponential(2)}  ${ok ? "ok" : `FAIL ${array}`}`);
     } catch (error) {
@@ -55,7 +56,7 @@ function main(): number {
 }
 
 try {
-  process.exitCode = main();
+  process.exitCode = await main();
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type GpuEngine, type GpuMode, gpu } from "@fmmformer/kernels/gpu";
+import { type GpuEngine, type GpuMode, GpuUnavailableError, gpu } from "@fmmformer/kernels/gpu";
 
 /** A driver without a graphics processor: Debian's chromium has it. */
 const softwareDriver = "/usr/lib/chromium/vk_swiftshader_icd.json";
@@ -19,6 +19,15 @@ export async function openModes(): Promise<Modes> {
   if (skipped === null) engines.push(gpu({ mode: "webgpu" }));
   for (const engine of engines) await engine.open();
   return { engines, skipped };
+}
+
+/** Open an engine of one mode. */
+export async function openMode(mode: "cpu" | "webasm" | "webgpu"): Promise<GpuEngine> {
+  const missing = mode === "webgpu" ? await webgpuInNode() : null;
+  if (missing) throw new GpuUnavailableError(`gpu: expected a device for mode webgpu, got ${missing}; choose another`);
+  const engine = gpu({ mode });
+  await engine.open();
+  return engine;
 }
 
 /** Make WebGPU available in Node. Null, or why it is not. */
