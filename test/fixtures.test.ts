@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { mul, ones, plain, random, type Tensor, vjp } from "@fmmformer/autodiff";
+import { mul, ones, plain, random, type Tensor, vjp, zeros } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
@@ -29,7 +29,6 @@ function fixture(change: (name: string, x: Tensor) => Tensor = (_, x) => x): Saf
     kernels: "elu,elu_flip",
     diag_size: "3",
   };
-  const draw = (seed: number, shape: readonly number[]): Tensor => random.normal(random.key(seed), shape);
   const shape = [2, 2, 7, 4];
   const inputs = {
     q: draw(1, shape),
@@ -59,6 +58,63 @@ test("a fixture of our own is matched, and one changed array is found", () => {
   );
   assert.equal(array, "grad_param.sparse_ratio2");
   assert.ok(error > 9e-4 && error < 1.1e-3, `${error}`);
+});
+
+const draw = (seed: number, shape: readonly number[]): Tensor => random.normal(random.key(seed), shape);
+
+/** What a module gives for tensors in its form, whatever its metadata look like. */
+function outputOf(metadata: Safetensors["metadata"], tensors: Safetensors["tensors"]): unknown {
+  return rebuild({ metadata, tensors })(tensors).out.toArray();
+}
+
+test("metadata are read however they are written, and what a module does without may be missing", () => {
+  const [q, k, v] = [1, 2, 3].map((seed) => draw(seed, [1, 2, 7, 4]));
+  const lra = { code: "LRA SparseLowrankAttention", sparse_ratio: "4.5", diag_size: "3" };
+  const weight = { "param.sparse_ratio": draw(4, [1, 2, 1, 4]) };
+  const listed = ["elu,elu_flip", "elu elu_flip", "elu, elu_flip", "['elu', 'elu_flip']"].map((kernels) =>
+    outputOf({ ...lra, kernels }, { q, k, v, mask: ones([1, 7]), ...weight }),
+  );
+  for (const out of listed) assert.deepEqual(out, listed[0]);
+  assert.deepEqual(outputOf({ ...lra, kernels: "elu,elu_flip" }, { q, k, v, ...weight }), listed[0]);
+  const farOnly = { code: lra.code, sparse_ratio: "7.5", kernels: "elu" };
+  assert.deepEqual(outputOf(farOnly, { q, k, v }), outputOf({ ...farOnly, diag_size: "None" }, { q, k, v }));
+  const bandOnly = { ...lra, sparse_ratio: "6.5" };
+  assert.deepEqual(outputOf(bandOnly, { q, k, v }), outputOf({ ...bandOnly, kernels: "elu" }, { q, k, v }));
+
+  const copy = { code: "CausalFMMAttention", kernels: "1" };
+  const rows = { q: draw(1, [1, 7, 8, 4]), k: draw(2, [1, 7, 8, 4]), v: draw(3, [1, 7, 8, 4]) };
+  const learned = { "param.W2": draw(5, [1, 1, 8, 4]) };
+  const without = outputOf({ ...copy, sparse: "False" }, { ...rows, ...learned });
+  for (const more of [{}, { sparse: "false", bandwidth: "None" }, { sparse: "0" }]) {
+    assert.deepEqual(outputOf({ ...copy, ...more }, { ...rows, ...learned }), without);
+  }
+  const near = { ...rows, ...learned, "param.W1": draw(6, [1, 1, 8, 4]) };
+  const banded = outputOf({ ...copy, sparse: "True", bandwidth: "3" }, near);
+  assert.deepEqual(outputOf({ ...copy, bandwidth: "3" }, near), banded);
+  assert.notDeepEqual(banded, without);
+});
+
+test("a sub-layer of a language model normalises its sum, or what it reads where pre_lnorm says so", () => {
+  const input = draw(1, [5, 2, 6]);
+  const tensors = {
+    input,
+    "param.qkv_net.weight": draw(2, [18, 6]),
+    "param.o_net.weight": zeros([6, 6]),
+    "param.layer_norm.weight": ones([6]),
+    "param.layer_norm.bias": zeros([6]),
+  };
+  const metadata = {
+    code: "MultiHeadAttnSparseLowrank",
+    sparse_ratio: "4.5",
+    diag_size: "2",
+    d_model: "6",
+    heads: "2",
+  };
+  const of = (more: object): unknown => outputOf({ ...metadata, head_dim: "3", ...more }, tensors);
+  const rows = of({ pre_lnorm: "False" }) as number[][][];
+  for (const row of rows.flat()) assert.ok(Math.abs(row.reduce((total, x) => total + x, 0)) < 1e-5);
+  assert.deepEqual(of({}), rows);
+  assert.deepEqual(of({ pre_lnorm: "True" }), input.toArray());
 });
 
 test("a fixture that cannot be interpreted says why", () => {
@@ -101,7 +157,7 @@ test("a safetensors file that is not one is refused", () => {
     [encode({ a: { ...entry, shape: [-2] } }, new Uint8Array(8)), /expected shape and two data_offsets of a/],
     [
       encode({ a: { ...entry, dtype: "toString" } }, new Uint8Array(8)),
-      /expected dtype F32, F64, I32 of a, got toString/,
+      /expected dtype F32, F64, I32, BOOL of a, got toString/,
     ],
   ];
   for (const [bytes, message] of cases) {

@@ -1,4 +1,4 @@
-import { add, mul, random, reshape, split, swapAxes, type Tensor, transpose } from "@fmmformer/autodiff";
+import { add, mul, notEqual, random, reshape, split, swapAxes, type Tensor, transpose } from "@fmmformer/autodiff";
 import { meanCrossEntropy } from "@fmmformer/kernels";
 import {
   type AttentionSizes,
@@ -49,12 +49,26 @@ export function rebuild({ metadata, tensors }: Safetensors): Rebuilt {
 
 type Metadata = Safetensors["metadata"];
 
+/** What a module without the field in question leaves out, or calls None. */
+function given(value: string | undefined): value is string {
+  return value !== undefined && !/^(none|nan)?$/i.test(value.trim());
+}
+
+/** The names in `elu,elu_flip`, `elu elu_flip` or `['elu', 'elu_flip']`. */
+function namesIn(list: string): string[] {
+  return list.match(/\w+/g) ?? [];
+}
+
+function isTrue(value: string): boolean {
+  return /^(true|1)$/i.test(value.trim());
+}
+
 function configOf({ code, sparse_ratio, kernels, diag_size }: Metadata): OfficialConfig {
   return {
     code: code as OfficialModule,
     sparseRatio: Number(sparse_ratio),
-    kernels: kernels.split(",").map((name) => name.trim()),
-    bandwidth: Number(diag_size),
+    ...(given(kernels) && { kernels: namesIn(kernels) }),
+    ...(given(diag_size) && { bandwidth: Number(diag_size) }),
   };
 }
 
@@ -80,18 +94,20 @@ function lraAttention(metadata: Metadata, { q: { shape } }: Named): Rebuilt {
   const like = fresh(core);
   return ({ q, k, v, mask, ...rest }) => {
     const params = { ...like, blend: blendOf(like, names, (name) => rest[`param.${name}`]) };
-    const o = core.apply(params, q, k, v, { x: q, mask }); // (b, h, n, d)
+    const o = core.apply(params, q, k, v, { x: q, mask: mask ?? null }); // (b, h, n, d)
+    if (!mask) return { out: o };
     const [b, n] = mask.shape;
     return { out: mul(o, reshape(mask, [b, 1, n, 1])) };
   };
 }
 
-function copyAttention(metadata: Metadata, { q: { shape } }: Named): Rebuilt {
+function copyAttention({ bandwidth, kernels, sparse }: Metadata, tensors: Named): Rebuilt {
+  const { shape } = tensors.q;
   const { attention: options, names } = officialAttention({
     code: "CausalFMMAttention",
-    bandwidth: Number(metadata.bandwidth),
-    kernelCount: Number(metadata.kernels),
-    sparse: metadata.sparse === "True",
+    ...(given(bandwidth) && { bandwidth: Number(bandwidth) }),
+    kernelCount: Number(kernels),
+    sparse: given(sparse) ? isTrue(sparse) : "param.W1" in tensors,
   });
   const [, , heads, headWidth] = shape;
   const sizes: AttentionSizes = { width: heads * headWidth, heads, headWidth, causal: true };
@@ -110,6 +126,7 @@ function languageSublayer(metadata: Metadata): Rebuilt {
   const mix = multiHeadAttention({ width, heads, headWidth, causal: true, bias: false, attention: options });
   const normalize = layerNorm({ width });
   const like = fresh(mix).attention as object;
+  const before = given(metadata.pre_lnorm) && isTrue(metadata.pre_lnorm);
   return ({ input, ...rest }) => {
     const weight = (name: string): Tensor => rest[`param.${name}`];
     // Rows by head, within a head those of q, k and v.
@@ -129,7 +146,10 @@ function languageSublayer(metadata: Metadata): Rebuilt {
     };
     const x = swapAxes(input, 0, 1); // (b, n, c)
     const gain = { gain: weight("layer_norm.weight"), bias: weight("layer_norm.bias") };
-    return { out: swapAxes(normalize.apply(gain, add(x, mix.apply(params, x))), 0, 1) };
+    const y = before
+      ? add(x, mix.apply(params, normalize.apply(gain, x)))
+      : normalize.apply(gain, add(x, mix.apply(params, x)));
+    return { out: swapAxes(y, 0, 1) };
   };
 }
 
@@ -172,7 +192,7 @@ function lraModel(metadata: Metadata, tensors: Named): Rebuilt {
       },
       head: { hidden: linear("seq_classifer.mlpblock.0"), output: linear("seq_classifer.mlpblock.2") },
     };
-    const logits = model.apply(params, tokens, { mask });
+    const logits = model.apply(params, tokens, { mask: mask ?? notEqual(tokens, 0) });
     return { loss: reshape(meanCrossEntropy(logits, labels), [1]), logits };
   };
 }

@@ -193,6 +193,16 @@ test("dropout is on with a key, the same for the same key, and off without", () 
   assert.deepEqual(at(null), at(null));
 });
 
+test("final dropout drops of what comes out, and nothing else does", () => {
+  const model = encoder({ ...small, attention: fmm, finalDropout: 0.5 });
+  const params = shaken(model.init(key));
+  const at = (k: Tensor | null): number[] => Array.from(model.apply(params, ids(9, [4, 8]), { key: k }).data);
+  const [whole, dropped] = [at(null), at(random.key(3))];
+  const kept = whole.flatMap((x, i) => (dropped[i] === 0 ? [] : [dropped[i] / x]));
+  assert.ok(kept.every((ratio) => Math.abs(ratio - 2) < 1e-4));
+  assert.ok(kept.length > 0.3 * whole.length && kept.length < 0.7 * whole.length, `${kept.length}`);
+});
+
 test("a model runs under jit, vmap and grad", () => {
   const model = fmmformer({ ...small, classes: 3, attention: fmm });
   const params = shaken(model.init(key));
@@ -241,6 +251,11 @@ test("what cannot be is refused, with the nearest name", () => {
       () => make({ classes: undefined }),
       /^RangeError: fmmformer: expected classes to be an integer ≥ 1, got undefined$/,
     ],
+    [
+      () => make({ init: "norma" }),
+      /^TypeError: linear: expected init torch or normal, got "norma"; did you mean normal$/,
+    ],
+    [() => make({ kind: "label-tokens", cutoffs: [3] }), /^RangeError: adaptiveSoftmax: expected cutoffs/],
     [() => make({ dropout: 1 }), /^RangeError: fmmformer: expected dropout from 0 to below 1, got 1$/],
     [() => make({ heads: 4 }), /^RangeError: multiHeadAttention: expected heads that divide width=6, got 4/],
   ];

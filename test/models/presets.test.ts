@@ -4,12 +4,24 @@ import { add, mul, random, type Tensor } from "@fmmformer/autodiff";
 import { farFieldPresets, featureMaps, fullAttention } from "@fmmformer/kernels";
 import { agree } from "@fmmformer/kernels/laws";
 import * as oracles from "@fmmformer/kernels/oracles";
-import { attention, blends, fmmformer, parameterCount, preset, presets } from "@fmmformer/models";
+import {
+  attention,
+  blends,
+  type EncoderParams,
+  fmmformer,
+  type LayerNormParams,
+  type LinearParams,
+  parameterCount,
+  parameterCountOf,
+  preset,
+  presets,
+  type TokenLabellerParams,
+} from "@fmmformer/models";
 
 const key = random.key(0);
 
-/** Parameters of the model in the paper's code, counted there or from its shapes. */
-const counts: { readonly [task: string]: readonly number[] } = {
+/** Parameters of the models of Long Range Arena as the paper's code has them, by row. */
+const lraCounts: { readonly [task: string]: readonly number[] } = {
   listops: [209_802, 209_802, 209_802, 209_810, 209_814],
   text: [370_562, 370_562, 370_562, 370_690, 370_690],
   retrieval: [395_138, 395_138, 395_138, 395_142, 395_146],
@@ -23,7 +35,7 @@ test("every row of the paper's experiments has a preset, and nothing else has", 
     ["", "-band10", "-band20", "-band30"].map((band) => `fmm-${r}-kernel${band}`),
   );
   const expected = [
-    ...Object.keys(counts).flatMap((task) => lraRows.map((row) => `${task}/${row}`)),
+    ...Object.keys(lraCounts).flatMap((task) => lraRows.map((row) => `${task}/${row}`)),
     "lm/softmax",
     "lm/linear",
     "lm/fast-weight",
@@ -40,22 +52,83 @@ test("every row of the paper's experiments has a preset, and nothing else has", 
   for (const { name, task } of presets) assert.equal(name.split("/")[0], task);
 });
 
-test("models of Long Range Arena have as many parameters as the authors'", () => {
-  for (const [task, expected] of Object.entries(counts)) {
-    const found = lraRows.map((row) => parameterCount(fmmformer(preset(`${task}/${row}`)).init(key)));
-    assert.deepEqual(found, expected, task);
+/** (inputs, outputs) with a bias, and without. */
+const affine = (inputs: number, outputs: number): number => (inputs + 1) * outputs;
+const matrix = (inputs: number, outputs: number): number => inputs * outputs;
+
+/** What the attention of a row learns in one layer: blend weights by head and channel, and what makes β. */
+function learnedByAttention(row: string, channels: number, width: number): number {
+  const [, kernels] = /fmm-(\d)-kernel/.exec(row) ?? [];
+  const beta = row.includes("fast-weight") ? matrix(width, 8) : 0;
+  if (kernels === undefined) return beta;
+  if (row.includes("fast-weight")) return beta + 2 * channels + (kernels === "2" ? 2 : 0);
+  return channels;
+}
+
+/** Language models by hand: 44.0 million, of which 34.3 are the table. */
+function lmCount(row: string): number {
+  const [words, c, channels, e, layers] = [267_735, 128, 8 * 16, 2048, 16];
+  const table = words * c;
+  assert.equal(table, 34_270_080);
+  const softmax = words + affine(c, 3); // a bias for each word; a row and a bias for each of three tails
+  const attend = matrix(c, 3 * channels) + matrix(channels, c) + learnedByAttention(row, channels, c);
+  const layer = attend + affine(c, e) + affine(e, c) + 2 * 2 * c; // two layer norms
+  return table + softmax + layers * layer;
+}
+
+/** Models of the copy task by hand: 3.16 million. */
+function copyCount(row: string): number {
+  const [symbols, c, channels, e, layers] = [11, 256, 8 * 32, 1024, 4];
+  const [, kernels = "0"] = /fmm-(\d)-kernel/.exec(row) ?? [];
+  const blend = (Number(kernels) + Number(row.includes("band"))) * channels; // W1 of the band, W2 … of the kernels
+  const attend = 3 * affine(c, channels) + affine(channels, c) + blend;
+  const layer = attend + affine(c, e) + affine(e, c) + 2 * 2 * c;
+  return matrix(symbols, c / 2) + layers * layer + 2 * c + affine(c, symbols);
+}
+
+test("every model has as many parameters as that of the paper's code", () => {
+  for (const { name, task, model } of presets) {
+    const row = name.slice(task.length + 1);
+    const expected =
+      task === "lm" ? lmCount(row) : task === "copy" ? copyCount(row) : lraCounts[task][lraRows.indexOf(row)];
+    assert.equal(parameterCountOf(fmmformer(model)), expected, name);
+  }
+  assert.deepEqual(["softmax", "fmm-1-kernel-band20"].map(lmCount), [44_018_394, 44_020_442]);
+  assert.deepEqual(["linear", "fmm-3-kernel-band10"].map(copyCount), [3_163_787, 3_167_883]);
+});
+
+test("parameters are counted without drawing them, and there are as many as are drawn", () => {
+  for (const name of ["listops/fmm-2-kernel-band5", "copy/fmm-3-kernel-band10"]) {
+    const model = fmmformer(preset(name));
+    assert.equal(parameterCountOf(model), parameterCount(model.init(key)));
   }
 });
 
-test("models of language and of copying have as many parameters as the paper's code: 44.0 and 3.16 million", () => {
-  const small = 100; // words: the table of all of them takes long to draw
-  const { attention: band, ...lm } = preset("lm/band5");
-  const model = fmmformer({ ...lm, attention: band, vocabulary: small, classes: small });
-  const perWord = 128 + 1; // a row of the table, which is tied, and a bias
-  assert.equal(parameterCount(model.init(key)) + (lm.vocabulary - small) * perWord, 44_018_007);
-  assert.equal(parameterCount(fmmformer(preset("copy/linear")).init(key)), 3_163_787);
-  assert.equal(parameterCount(fmmformer(preset("copy/fmm-3-kernel-band10")).init(key)), 3_163_787 + 4 * 4 * 256);
+test("language models start normal: maps and tables N(0, 0.02²), gains N(1, 0.02²), biases 0", () => {
+  const few = { vocabulary: 500, classes: 500, cutoffs: [100, 200, 300], layers: 1 };
+  const { encoder, head } = fmmformer({ ...preset("lm/fmm-2-kernel-fast-weight-band20"), ...few }).init(key) as {
+    encoder: EncoderParams;
+    head: TokenLabellerParams["head"];
+  };
+  const [{ attention: mix, attentionNorm, feedForward, feedForwardNorm }] = encoder.blocks;
+  const { weight: beta } = (mix.attention as { far: { beta: LinearParams } }).far.beta;
+  const { query, key: ofKey, value, output } = mix;
+  const maps = [query, ofKey, value, output, feedForward.up, feedForward.down].map(({ weight }) => weight);
+  for (const x of [encoder.embedding.tokens.table, ...maps, beta, head.clusters?.weight as Tensor]) {
+    assert.ok(Math.abs(deviation(x, 0) - 0.02) < 0.06 * 0.02 * Math.max(1, 60 / Math.sqrt(x.size)), `${x.shape}`);
+  }
+  for (const { gain, bias } of [attentionNorm, feedForwardNorm] as LayerNormParams[]) {
+    assert.ok(Math.abs(deviation(gain, 1) - 0.02) < 0.006);
+    assert.ok(bias.data.every((x) => x === 0));
+  }
+  const biases = [feedForward.up.bias, feedForward.down.bias, head.bias, head.clusters?.bias] as Tensor[];
+  for (const bias of biases) assert.ok(bias.data.every((x) => x === 0));
+  for (const { bias } of [query, ofKey, value, output]) assert.equal(bias, undefined);
 });
+
+function deviation({ data }: Tensor, from: number): number {
+  return Math.sqrt(Array.from(data).reduce((sum, x) => sum + (x - from) ** 2, 0) / data.length);
+}
 
 const [b, h, n, d] = [1, 2, 40, 4];
 const [q, k, v] = [1, 2, 3].map((seed) => random.normal(random.key(seed), [b, h, n, d], { dtype: "float64" }));
@@ -68,9 +141,9 @@ const half = (a: Tensor, c: Tensor): Tensor => mul(0.5, add(a, c));
 
 /** What attention gives before anything is learned. */
 const first: { readonly [name: string]: () => Tensor } = {
-  ...Object.fromEntries(Object.keys(counts).map((task) => [`${task}/linear`, () => far("lra", elu, false)])),
-  ...Object.fromEntries(Object.keys(counts).map((task) => [`${task}/band5`, () => near(5, false)])),
-  ...Object.fromEntries(Object.keys(counts).map((task) => [`${task}/softmax`, () => fullAttention(q, k, v)])),
+  ...Object.fromEntries(Object.keys(lraCounts).map((task) => [`${task}/linear`, () => far("lra", elu, false)])),
+  ...Object.fromEntries(Object.keys(lraCounts).map((task) => [`${task}/band5`, () => near(5, false)])),
+  ...Object.fromEntries(Object.keys(lraCounts).map((task) => [`${task}/softmax`, () => fullAttention(q, k, v)])),
   "listops/fmm-1-kernel-band5": () => near(5, false),
   "listops/fmm-2-kernel-band5": () => near(5, false),
   "text/fmm-1-kernel-band5": () => near(5, false),
@@ -124,8 +197,8 @@ test("presets keep the dropout, order, positions and pooling of their code", () 
   );
   const lm = preset("lm/fmm-1-kernel-band5");
   assert.deepEqual(
-    [lm.attention.dropout, lm.order, lm.positions, lm.finalNorm, lm.bias, lm.tied, lm.activation],
-    [0, "post", "reversed", false, false, true, "relu"],
+    [lm.attention.dropout, lm.order, lm.positions, lm.finalNorm, lm.bias, lm.tied, lm.activation, lm.init],
+    [0, "post", "reversed", false, false, true, "relu", "normal"],
   );
   const copy = preset("copy/fmm-1-kernel-band10");
   assert.deepEqual(

@@ -5,6 +5,7 @@ import {
   broadcastTo,
   checkpoint,
   exp,
+  flip,
   grad,
   jit,
   matmul,
@@ -22,6 +23,7 @@ import {
   transpose,
   valueAndGrad,
 } from "@fmmformer/autodiff";
+import { adamUpdate } from "@fmmformer/kernels";
 import { agree } from "@fmmformer/kernels/laws";
 import { DonatedError, wasm } from "@fmmformer/kernels/wasm";
 
@@ -136,6 +138,70 @@ test("state that is given away comes back as if it had not been", () => {
   const square = mul(drawn(3, 4, 4), 0.3);
   givenAway((x: Tensor) => [transpose(x)] as [Tensor], [square]);
   givenAway((x: Tensor) => [matmul(x, x)] as [Tensor], [square]);
+});
+
+test("a result is made in its place where the old value is read no more, or only there", () => {
+  const [x, y] = [drawn(1, 3, 7), drawn(2, 3, 7)]; // 21 numbers: no whole vectors
+  const ten = mul(x, 0.1);
+  const twice: [Tensor, Tensor] = [x, mul(y, 0.1)];
+  const copies = <S extends readonly Tensor[]>(f: (...state: S) => S, first: S): number => {
+    givenAway(f, first);
+    const run = jit(f, { engine, donate: first.map((_, place) => place) });
+    run(...first);
+    return run.stats()!.kinds.reduce((count, { kind, steps }) => count + (kind.includes("copy") ? steps : 0), 0);
+  };
+  assert.equal(
+    copies((a, b) => [add(a, b), mul(sub(a, b), 0.5)] as [Tensor, Tensor], twice),
+    0,
+    "both read both, element by element",
+  );
+  assert.equal(
+    copies((a, b) => [mul(a, 0.5), sub(b, mul(a, 0.1))] as [Tensor, Tensor], twice),
+    0,
+  );
+  assert.equal(
+    copies((a) => [tanh(matmul(a, matmul(transpose(a), a)))] as [Tensor], [ten]),
+    0,
+    "read by the product before",
+  );
+  assert.equal(
+    copies((a, b) => [a, mul(b, 0.5)] as [Tensor, Tensor], twice),
+    0,
+    "stays what it is",
+  );
+  // Here something else of the old value is still wanted when the new one is written.
+  for (const f of [
+    (a: Tensor) => sub(a, flip(a, { axis: 1 })),
+    (a: Tensor) => sub(a, mul(0.1, take(a, tensor([2, 0, 1], { dtype: "int32" })))),
+    (a: Tensor) => sub(a, sum(a, { axis: 0, keepDims: true })),
+    (a: Tensor) => mul(add(a, sum(tanh(add(a, 1)))), 0.01),
+    (a: Tensor) => scan((c: Tensor) => [mul(add(c, a), 0.3), null], a, null, { length: 3 })[0],
+  ]) {
+    givenAway((a: Tensor) => [f(a)] as [Tensor], [x]);
+  }
+  givenAway((a: Tensor, b: Tensor) => [tanh(b), tanh(add(tanh(a), b))] as [Tensor, Tensor], twice);
+  givenAway((a: Tensor, b: Tensor) => [tanh(a), tanh(a), b].slice(0, 2) as [Tensor, Tensor], twice);
+});
+
+test("Adam's step for all parameters is one step of a plan", () => {
+  const step = (state: readonly Tensor[], gs: readonly Tensor[], t: number): readonly Tensor[] =>
+    gs.flatMap((g, i) => {
+      const [p, mu, nu] = state.slice(3 * i, 3 * i + 3);
+      const [u, ...averages] = adamUpdate(g, mu, nu, { step: t });
+      return [sub(p, mul(0.01, add(u, mul(0.1, p)))), ...averages];
+    });
+  const gs = [drawn(1, 5, 7), drawn(2, 3), drawn(3, 600, 8), drawn(4, 1)];
+  const first = gs.flatMap((g, i) => [drawn(i, ...g.shape), mul(g, 0), mul(g, 0)]);
+  for (const threads of [1, 3]) {
+    const run = jit(step, { engine: wasm({ threads }), donate: [0] });
+    let [found, wanted]: (readonly Tensor[])[] = [first, first];
+    for (let t = 1; t <= 4; t++) {
+      found = run(found, gs, t);
+      wanted = step(wanted, gs, t);
+    }
+    agree("adam", found, wanted, { tolerance: 1e-5 });
+    assert.ok(run.stats()!.steps <= 2, `${run.stats()!.kinds.map(({ kind }) => kind)}`);
+  }
 });
 
 test("an argument without a result of its form, and one that is empty, are given away for nothing", () => {

@@ -38,8 +38,40 @@ function pointer(registers: usize, at: usize): usize {
   return load<usize>(registers + (<usize>load<u32>(at) << 2));
 }
 
+function unitsOf(at: usize): i32 {
+  const blocks = (load<i32>(at, 8) + load<i32>(at, 12) - 1) / load<i32>(at, 12);
+  const chunks = (load<i32>(at, 4) + load<i32>(at, 16) - 1) / load<i32>(at, 16);
+  return load<i32>(at) * chunks * blocks;
+}
+
 export function chain(at: usize, scratch: usize, worker: i32, workers: i32): void {
-  const outer = load<i32>(at);
+  const units = unitsOf(at);
+  unitsOfChain(at, scratch, first(units, worker, workers), first(units, worker + 1, workers));
+}
+
+/**
+ * Chains that do not depend on each other, their units shared out as those of one.
+ * words: 0 how many, then of each how many words, and those
+ * scratch: as much as the one that needs most
+ */
+export function chains(at: usize, scratch: usize, worker: i32, workers: i32): void {
+  const count = load<i32>(at);
+  let units = 0;
+  let part = at + 4;
+  for (let c = 0; c < count; c++, part += 4 + (<usize>load<u32>(part) << 2)) units += unitsOf(part + 4);
+  const begin = first(units, worker, workers);
+  const end = first(units, worker + 1, workers);
+  let before = 0;
+  part = at + 4;
+  for (let c = 0; c < count && before < end; c++, part += 4 + (<usize>load<u32>(part) << 2)) {
+    const own = unitsOf(part + 4);
+    if (before + own > begin) unitsOfChain(part + 4, scratch, max(0, begin - before), min(own, end - before));
+    before += own;
+  }
+}
+
+function unitsOfChain(at: usize, scratch: usize, begin: i32, last: i32): void {
+  if (begin >= last) return;
   const rows = load<i32>(at, 4);
   const inner = load<i32>(at, 8);
   const block = load<i32>(at, 12);
@@ -64,20 +96,20 @@ export function chain(at: usize, scratch: usize, worker: i32, workers: i32): voi
   const reductions = writes + <usize>load<u32>(at, 84) * OPERAND;
   const end = reductions + <usize>load<u32>(at, 88) * REDUCTION;
 
+  // Constants fill a tile as large as there is one here, in whole vectors.
+  const largest = <usize>((min(tileRows, rows) * min(min(tileColumns, block), inner) + 3) & ~3);
   for (let c = constants; c < reads; c += CONSTANT) {
     const to = pointer(registers, c);
     if (load<i32>(c, 4) == 4) {
-      const value = load<i32>(c, 8);
-      for (let i: usize = 0; i < tileBytes; i += 4) store<i32>(to + i, value);
+      const value = v128.load32_splat(c, 8);
+      for (let at = to, stop = to + (largest << 2); at < stop; at += 16) v128.store(at, value);
     } else {
-      const value = load<i64>(c, 8);
-      for (let i: usize = 0; i < tileBytes; i += 8) store<i64>(to + i, value);
+      const value = v128.load64_splat(c, 8);
+      for (let at = to, stop = to + (largest << 3); at < stop; at += 16) v128.store(at, value);
     }
   }
 
-  const units = outer * chunks * blocks;
-  const last = first(units, worker + 1, workers);
-  for (let unit = first(units, worker, workers); unit < last; unit++) {
+  for (let unit = begin; unit < last; unit++) {
     const b = unit % blocks;
     const c = (unit / blocks) % chunks;
     const o = unit / (blocks * chunks);

@@ -19,6 +19,8 @@ export function equal_float32(z: usize, x: usize, y: usize, w: usize, n: i32): v
 export function less_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { for (let i: usize = 0, e = <usize>n << 2; i < e; i += 16) v128.store(z + i, v128.and(f32x4.lt(v128.load(x + i), v128.load(y + i)), i32x4.splat(1))); }
 export function lessEqual_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { for (let i: usize = 0, e = <usize>n << 2; i < e; i += 16) v128.store(z + i, v128.and(f32x4.le(v128.load(x + i), v128.load(y + i)), i32x4.splat(1))); }
 export function where_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { for (let i: usize = 0, e = <usize>n << 2; i < e; i += 16) v128.store(z + i, v128.bitselect(v128.load(y + i), v128.load(w + i), i32x4.ne(v128.load(x + i), i32x4.splat(0)))); }
+/** w x + (1 − w) y. */
+export function average_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { const one = f32x4.splat(1); for (let i: usize = 0, e = <usize>n << 2; i < e; i += 16) { const share = v128.load(w + i); v128.store(z + i, f32x4.add(f32x4.mul(v128.load(x + i), share), f32x4.mul(v128.load(y + i), f32x4.sub(one, share)))); } }
 
 // ——— float64 ———
 

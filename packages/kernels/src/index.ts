@@ -24,4 +24,9 @@ export { meanCrossEntropy, softmaxCrossEntropy } from "./cross-entropy.ts";
 export { dropout } from "./dropout.ts";
 export { gelu } from "./gelu.ts";
 export { layerNorm } from "./layer-norm.ts";
+export {
+  type LinearCrossEntropy,
+  type LinearCrossEntropyOptions,
+  linearCrossEntropy,
+} from "./linear-cross-entropy.ts";
 export { rmsNorm } from "./rms-norm.ts";

@@ -27,5 +27,6 @@ export {
   randomLike,
   refusesOtherSizes,
   runsAlike,
+  runsAlikeOn,
   staysFinite,
 } from "./laws/op-laws.ts";

@@ -40,11 +40,11 @@ export interface BlockParams {
  *     post:  y = norm(x + attention(x)),   z = norm(y + feedForward(y))
  */
 export function block(options: BlockOptions): Layer<BlockParams> {
-  const { width, hidden, activation = "gelu", dropout: rate = 0 } = options;
+  const { width, hidden, activation = "gelu", dropout: rate = 0, init = "torch" } = options;
   const order = checkName("block", "order", options.order ?? "pre", ["pre", "post"]);
   const attention = multiHeadAttention(options);
-  const feed = feedForward({ width, hidden, activation, dropout: rate });
-  const normalize = norm(options.norm ?? "layer", { width });
+  const feed = feedForward({ width, hidden, activation, dropout: rate, init });
+  const normalize = norm(options.norm ?? "layer", { width, init });
   return {
     init(key) {
       const [ofAttentionNorm, ofAttention, ofFeedNorm, ofFeed] = random.split(key, 4);

@@ -29,11 +29,11 @@ export interface ClassifierParams {
  * @throws ShapeError when tokens are no pairs
  */
 export function classifier(options: ClassifierOptions): Layer<ClassifierParams> {
-  const { width, hidden, classes, pairs = false } = options;
+  const { width, hidden, classes, pairs = false, init = "torch" } = options;
   const pooling = checkName("classifier", "pooling", options.pooling ?? "mean", ["mean", "padded-mean"]);
   const body = encoder(options);
-  const first = linear({ inputs: pairs ? 4 * width : width, outputs: hidden });
-  const second = linear({ inputs: hidden, outputs: classes });
+  const first = linear({ inputs: pairs ? 4 * width : width, outputs: hidden, init });
+  const second = linear({ inputs: hidden, outputs: classes, init });
   return {
     init(key) {
       const [ofEncoder, ofHidden, ofOutput] = random.split(key, 3);

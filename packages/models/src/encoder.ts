@@ -1,5 +1,6 @@
 import { expandDims, random, where } from "@fmmformer/autodiff";
 import { type BlockOptions, type BlockParams, block } from "./block.ts";
+import { dropout as drop } from "./layers/dropout.ts";
 import type { Layer } from "./layers/layer.ts";
 import { type NormParams, norm } from "./layers/norm.ts";
 import { type TokenEmbeddingOptions, type TokenEmbeddingParams, tokenEmbedding } from "./layers/token-embedding.ts";
@@ -13,6 +14,8 @@ export interface EncoderOptions extends BlockOptions, TokenEmbeddingOptions {
   readonly dropout?: number;
   /** That behind the embedding, where it is another */
   readonly embeddingDropout?: number;
+  /** That of what comes out; 0 unless told */
+  readonly finalDropout?: number;
 }
 
 export interface EncoderParams {
@@ -28,10 +31,18 @@ export interface EncoderParams {
  * It takes int32 tokens (…b, n) and gives (…b, n, c), zeros at padding. With `causal` row i depends on tokens j ≤ i alone.
  */
 export function encoder(options: EncoderOptions): Layer<EncoderParams> {
-  const { width, layers, finalNorm = true, dropout = 0, embeddingDropout = dropout } = options;
+  const {
+    width,
+    layers,
+    finalNorm = true,
+    dropout = 0,
+    embeddingDropout = dropout,
+    finalDropout = 0,
+    init = "torch",
+  } = options;
   const embed = tokenEmbedding({ ...options, dropout: embeddingDropout });
   const one = block(options);
-  const normalize = norm(options.norm ?? "layer", { width });
+  const normalize = norm(options.norm ?? "layer", { width, init });
   return {
     init(key) {
       const [ofEmbedding, ofNorm, ...ofBlocks] = random.split(key, 2 + layers);
@@ -39,11 +50,13 @@ export function encoder(options: EncoderOptions): Layer<EncoderParams> {
       return finalNorm ? { ...params, norm: normalize.init(ofNorm) } : params;
     },
     apply(params, tokens, { mask = null, key = null } = {}) {
-      const [ofEmbedding, ...ofBlocks] = key ? random.split(key, 1 + layers) : [];
+      const keys = key ? random.split(key, 2 + layers) : [];
+      const [ofEmbedding, ...ofBlocks] = keys;
       let x = embed.apply(params.embedding, tokens, { key: ofEmbedding ?? null }); // (…b, n, c)
       for (const [i, p] of params.blocks.entries()) x = one.apply(p, x, { mask, key: ofBlocks[i] ?? null });
       const y = params.norm ? normalize.apply(params.norm, x) : x;
-      return mask ? where(expandDims(mask, -1), y, 0) : y;
+      const z = drop(finalDropout, y, { key: keys[1 + layers] ?? null });
+      return mask ? where(expandDims(mask, -1), z, 0) : z;
     },
   };
 }

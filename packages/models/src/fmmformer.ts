@@ -3,10 +3,9 @@ import type { AttentionKind, AttentionOptions } from "./attention/kinds.ts";
 import { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
 import { checkName, checkOptions } from "./known-name.ts";
 import type { Layer } from "./layers/layer.ts";
+import type { Model } from "./model.ts";
+import type { ModelKind } from "./tasks/task.ts";
 import { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } from "./token-labeller.ts";
-
-/** What a model is for: one class per sequence, one per pair of sequences, or one per token. */
-export type ModelKind = "classify" | "classify-pairs" | "label-tokens";
 
 type Details = Omit<
   ClassifierOptions & TokenLabellerOptions,
@@ -53,8 +52,11 @@ const names: readonly (keyof FmmformerOptions)[] = [
   "finalNorm",
   "dropout",
   "embeddingDropout",
+  "finalDropout",
   "pooling",
   "tied",
+  "cutoffs",
+  "init",
 ];
 
 /**
@@ -62,11 +64,11 @@ const names: readonly (keyof FmmformerOptions)[] = [
  *
  * It takes int32 tokens (…b, n) and gives logits: (…b, classes) of a sequence, (…b, classes) of a pair of sequences (…b, 2, n), or
  * (…b, n, classes) of each token. A mask (…b, n) in the call marks tokens, and a key turns dropout on. With `causal` no token sees those
- * after it.
+ * after it. With `cutoffs` the head of a token labeller is an adaptive softmax, and the model scores itself.
  *
  * @throws TypeError when an option or a name is unknown / RangeError when a number is out of range
  */
-export function fmmformer(options: FmmformerOptions): Layer<FmmformerParams> {
+export function fmmformer(options: FmmformerOptions): Layer<FmmformerParams> | Model<FmmformerParams> {
   checkOptions("fmmformer", options, names);
   const kind = checkName("fmmformer", "kind", options.kind ?? "classify", [
     "classify",
@@ -86,5 +88,5 @@ export function fmmformer(options: FmmformerOptions): Layer<FmmformerParams> {
   const whole = { ...options, width, layers, heads, hidden, dropout, attention: own };
   const layer =
     kind === "label-tokens" ? tokenLabeller(whole) : classifier({ ...whole, pairs: kind === "classify-pairs" });
-  return layer as Layer<FmmformerParams>;
+  return layer as Layer<FmmformerParams> | Model<FmmformerParams>;
 }

@@ -4,9 +4,10 @@ export { type BlockOptions, type BlockParams, block, type NormOrder } from "./bl
 export { type ClassifierOptions, type ClassifierParams, classifier } from "./classifier.ts";
 export { type DecoderOptions, decoder } from "./decoder.ts";
 export { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
-export { type FmmformerOptions, type FmmformerParams, fmmformer, type ModelKind } from "./fmmformer.ts";
-export { type Model, type Scores, score } from "./model.ts";
-export { parameterCount } from "./parameter-count.ts";
+export { type FmmformerOptions, type FmmformerParams, fmmformer } from "./fmmformer.ts";
+export { type GenerateOptions, generate } from "./generate.ts";
+export { type Model, prepared, type Scores, score } from "./model.ts";
+export { parameterCount, parameterCountOf } from "./parameter-count.ts";
 export { type PoolingName, pool } from "./pooling.ts";
 export { type Preset, type PresetTask, preset, presets } from "./presets.ts";
 export { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } from "./token-labeller.ts";
@@ -34,6 +35,15 @@ export { type BlendNames, type OfficialConfig, type OfficialModule, officialAtte
 
 // Layers
 
+export {
+  type AdaptiveSoftmax,
+  type AdaptiveSoftmaxOptions,
+  type AdaptiveSoftmaxParams,
+  adaptiveSoftmax,
+  type ClusterParams,
+  type ScoredRows,
+  type SortedBatch,
+} from "./layers/adaptive-softmax.ts";
 export { dropout } from "./layers/dropout.ts";
 export { type EmbeddingOptions, type EmbeddingParams, embedding } from "./layers/embedding.ts";
 export {
@@ -42,6 +52,7 @@ export {
   type FeedForwardParams,
   feedForward,
 } from "./layers/feed-forward.ts";
+export type { InitialName } from "./layers/initial.ts";
 export type { Call, Layer } from "./layers/layer.ts";
 export { type LayerNormOptions, type LayerNormParams, layerNorm } from "./layers/layer-norm.ts";
 export { type LinearOptions, type LinearParams, linear } from "./layers/linear.ts";
@@ -82,8 +93,42 @@ export { type SgdOptions, type SgdState, sgd } from "./optimizers/sgd.ts";
 
 // Training
 
-export { type EvaluateOptions, evaluate } from "./training/evaluate.ts";
-export { type StepValues, type Trained, type TrainOptions, train } from "./training/train.ts";
+export {
+  type Best,
+  type Checkpoint,
+  CheckpointError,
+  type Expected,
+  openCheckpoint,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./training/checkpoint.ts";
+export { differences, type Json } from "./training/differences.ts";
+export { type EvaluateOptions, type Evaluator, evaluate, evaluator, type Measured } from "./training/evaluate.ts";
+export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } from "./training/metrics.ts";
+export {
+  type Perplexity,
+  type PerplexityOptions,
+  perplexity,
+  type SlidingPerplexityOptions,
+  slidingPerplexity,
+} from "./training/perplexity.ts";
+export { type Evaluation, type Plan, type Ran, type RunEvent, type RunOptions, run } from "./training/run.ts";
+export { RunError } from "./training/run-error.ts";
+export { type Existing, type RunResult, readConfiguration, readResult, runFiles } from "./training/run-folder.ts";
+export { type Stepper, type StepperOptions, type StepValues, stepper, type TrainState } from "./training/stepper.ts";
+export { type Trained, type TrainOptions, train } from "./training/train.ts";
+
+// Files of tensors
+
+export {
+  type Filled,
+  fillNamedTensors,
+  fromNamedTensors,
+  type NamedTensors,
+  namedTensors,
+} from "./files/named-tensors.ts";
+export { writeWhole } from "./files/write-whole.ts";
+export { formatSafetensors, parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
 
 // Data
 
@@ -103,7 +148,7 @@ export type { Matrix } from "./report/heat-map.ts";
 export type { Curve } from "./report/learning-curves.ts";
 export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
-export { parseSafetensors, type Safetensors, SafetensorsError } from "./safetensors.ts";
+export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run-report.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
@@ -118,7 +163,34 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
+export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
-export { type Batch, defineTask, type Example, type Split, type Task, type TaskFacts } from "./tasks/task.ts";
+export {
+  type Batch,
+  defineTask,
+  type Example,
+  type ModelKind,
+  type Split,
+  type Task,
+  type TaskFacts,
+} from "./tasks/task.ts";
 export { type TextOptions, text } from "./tasks/text.ts";
+
+// Figures of the paper
+
+export {
+  type EfficiencyOptions,
+  type EfficiencyPoint,
+  type EfficiencyStudy,
+  efficiencyFigure,
+  efficiencyStudy,
+} from "./figures/efficiency.ts";
+export { type BandRanks, type RankOptions, type RankStudy, rankFigure, rankStudy } from "./figures/rank.ts";
+export { numericalRank, singularValues } from "./figures/singular-values.ts";
+export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read-fields.ts";
+
+// Pretraining
+
+export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
+export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";

@@ -12,6 +12,16 @@ export interface Scores {
 /** A layer that says how well it does, where that is not the cross-entropy of its logits. */
 export interface Model<Params> extends Layer<Params> {
   score(params: Params, batch: Batch, call?: Call): Scores;
+  /**
+   * Find out about a batch what makes it cheaper to score, outside of the compiled step: what depends on the numbers of its labels. The scores
+   * are those of the batch as it was.
+   */
+  prepare?(batch: Batch): Batch;
+}
+
+/** A batch as its model would have it. */
+export function prepared<Params>(model: Layer<Params> | Model<Params>, batch: Batch): Batch {
+  return ("prepare" in model && model.prepare?.(batch)) || batch;
 }
 
 /** How well a layer does on a batch: what it says itself, or else by its logits. */

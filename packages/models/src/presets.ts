@@ -63,7 +63,7 @@ function lraRows([one, two]: LraTask["blends"]): Rows {
   };
 }
 
-// Language modelling on WikiText-103, words.
+// Language modelling on WikiText-103: words, the most frequent first, as an adaptive softmax wants them.
 
 const lmModel: Model = {
   kind: "label-tokens",
@@ -82,7 +82,10 @@ const lmModel: Model = {
   finalNorm: false,
   bias: false,
   tied: true,
+  cutoffs: [20_000, 40_000, 200_000],
+  init: "normal",
   dropout: 0.1,
+  finalDropout: 0.1,
 };
 
 function lmRows(): Rows {

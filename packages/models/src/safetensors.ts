@@ -1,4 +1,4 @@
-import { FmmformerError, type Tensor, tensor } from "@fmmformer/autodiff";
+import { type DType, FmmformerError, type Tensor, tensor } from "@fmmformer/autodiff";
 
 /** A file of tensors that is not what it should be. */
 export class SafetensorsError extends FmmformerError {}
@@ -9,7 +9,14 @@ export interface Safetensors {
   readonly metadata: { readonly [key: string]: string };
 }
 
-const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const;
+const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array, BOOL: Uint8Array } as const;
+
+const kindOf: Readonly<Record<DType, keyof typeof kinds>> = {
+  float32: "F32",
+  float64: "F64",
+  int32: "I32",
+  bool: "BOOL",
+};
 
 /**
  * Read a file of the safetensors format: the length of the header as a little-endian 64-bit number, the header in JSON, the tensors.
@@ -23,11 +30,40 @@ const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array } as const
 export function parseSafetensors(bytes: Uint8Array): Safetensors {
   const start = 8 + headerLength(bytes);
   const { __metadata__: metadata = {}, ...entries } = header(bytes.subarray(8, start));
-  const tensors: Record<string, Tensor> = {};
-  for (const [name, entry] of Object.entries(entries)) {
-    tensors[name] = read(name, entry, bytes.subarray(start));
+  const data = bytes.subarray(start);
+  const tensors = Object.entries(entries).map(([name, entry]) => [name, read(name, entry, data)] as const);
+  return { tensors: Object.fromEntries(tensors), metadata: metadata as Safetensors["metadata"] };
+}
+
+/**
+ * Write tensors as a file of the safetensors format, in the order of their names and the widest numbers first, so that every tensor lies
+ * at a multiple of its number's size.
+ *
+ * @returns the parts of the file, one after the other; the tensors' own memory where it can be
+ * @throws SafetensorsError when a tensor is called `__metadata__`
+ */
+export function formatSafetensors({ tensors, metadata }: Safetensors): Uint8Array[] {
+  if (Object.hasOwn(tensors, "__metadata__")) {
+    throw new SafetensorsError("safetensors: expected tensors with names of their own, got one named __metadata__");
   }
-  return { tensors, metadata: metadata as Safetensors["metadata"] };
+  const width = (name: string): number => tensors[name].data.BYTES_PER_ELEMENT;
+  const names = Object.keys(tensors).sort((a, b) => width(b) - width(a) || (a < b ? -1 : 1));
+  let end = 0;
+  const entries = names.map((name) => {
+    const { shape, dtype, data } = tensors[name];
+    const start = end;
+    end += data.byteLength;
+    return [name, { dtype: kindOf[dtype], shape, data_offsets: [start, end] }];
+  });
+  const text = new TextEncoder().encode(JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) }));
+  const head = new Uint8Array(8 + 8 * Math.ceil(text.length / 8)).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(text, 8);
+  const bodies = names.map((name) => {
+    const { data } = tensors[name];
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  });
+  return [head, ...bodies];
 }
 
 function headerLength(bytes: Uint8Array): number {
@@ -69,7 +105,13 @@ function read(name: string, entry: unknown, data: Uint8Array): Tensor {
       `safetensors: expected ${size} bytes of ${name} in ${data.length}, got offsets ${from} to ${to}`,
     );
   }
-  return tensor(new Kind(new Uint8Array(data.subarray(from, to)).buffer), { shape });
+  const values = new Kind(new Uint8Array(data.subarray(from, to)).buffer);
+  return dtype === "BOOL"
+    ? tensor(
+        Uint8Array.from(values, (x) => Number(x !== 0)),
+        { shape, dtype: "bool" },
+      )
+    : tensor(values, { shape });
 }
 
 function isCounts(x: unknown): x is number[] {

@@ -1,27 +1,34 @@
 import { add, matmul, random, type Tensor, transpose, zeros } from "@fmmformer/autodiff";
 import { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
+import { adaptiveSoftmax, type ClusterParams } from "./layers/adaptive-softmax.ts";
 import type { Layer } from "./layers/layer.ts";
 import { type LinearParams, linear } from "./layers/linear.ts";
+import type { Model } from "./model.ts";
 
 export interface TokenLabellerOptions extends EncoderOptions {
   readonly classes: number;
   /** Whether classes are tokens and the head multiplies by the table of their embedding; false unless told */
   readonly tied?: boolean;
+  /** Where clusters of rarer classes begin, as in [20000, 40000, 200000], with the most frequent classes first; none unless told */
+  readonly cutoffs?: readonly number[];
 }
 
 export interface TokenLabellerParams {
   readonly encoder: EncoderParams;
-  /** Without a weight where it is tied */
-  readonly head: Partial<LinearParams>;
+  /** Without a weight where it is tied; with clusters where there are cutoffs */
+  readonly head: Partial<LinearParams> & { readonly clusters?: ClusterParams };
 }
 
 /**
  * Encode sequences and classify each token by a linear map: it takes tokens (…b, n) and gives logits (…b, n, classes).
  *
- * @throws RangeError when the head is tied to a table of another size
+ * With cutoffs the head is an adaptive softmax, the logits are logarithms of probabilities, and the model scores itself without making them:
+ * `apply` is O(n·classes) in memory, `score` is not.
+ *
+ * @throws RangeError when the head is tied to a table of another size, or cutoffs do not ascend below the number of classes
  */
-export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabellerParams> {
-  const { width, vocabulary, classes, tied = false } = options;
+export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabellerParams> | Model<TokenLabellerParams> {
+  const { width, vocabulary, classes, tied = false, cutoffs = [], init = "torch" } = options;
   if (tied && (classes !== vocabulary || options.positions === "beside")) {
     throw new RangeError(
       `tokenLabeller: expected a table (classes=${classes}, c=${width}) to tie the head to, ` +
@@ -29,13 +36,18 @@ export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabelle
     );
   }
   const body = encoder(options);
-  const head = linear({ inputs: width, outputs: classes });
-  return {
+  const head = linear({ inputs: width, outputs: classes, init });
+  const adaptive = cutoffs.length > 0 ? adaptiveSoftmax({ width, classes, cutoffs }) : null;
+
+  const plain: Layer<TokenLabellerParams> = {
     init(key) {
-      const [ofEncoder, ofHead] = random.split(key);
+      const [ofEncoder, ofHead, ofClusters] = random.split(key, 3);
       return {
         encoder: body.init(ofEncoder),
-        head: tied ? { bias: zeros([classes]) } : head.init(ofHead),
+        head: {
+          ...(tied ? { bias: zeros([classes]) } : head.init(ofHead)),
+          ...(adaptive && { clusters: adaptive.init(ofClusters) }),
+        },
       };
     },
     apply(params, tokens, call) {
@@ -44,5 +56,18 @@ export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabelle
       const logits = matmul(x, transpose(params.encoder.embedding.tokens.table)); // (…b, n, classes)
       return add(logits, params.head.bias as Tensor);
     },
+  };
+  if (!adaptive) return plain;
+
+  const rows = ({ encoder: { embedding }, head: { weight, bias, clusters } }: TokenLabellerParams) => ({
+    table: tied ? embedding.tokens.table : transpose(weight as Tensor),
+    bias: bias as Tensor,
+    clusters: clusters as ClusterParams,
+  });
+  return {
+    init: plain.init,
+    apply: (params, tokens, call) => adaptive.apply(rows(params), body.apply(params.encoder, tokens, call)),
+    score: (params, batch, call) => adaptive.score(rows(params), body.apply(params.encoder, batch.tokens, call), batch),
+    prepare: adaptive.sort,
   };
 }

@@ -1,5 +1,6 @@
 import {
   type Args,
+  type AsyncEngine,
   type CheckOptions,
   checkGradients,
   checkLinear,
@@ -209,6 +210,26 @@ export function runsAlike<A extends Args>(
   others.forEach((other, i) => {
     agree(`runsAlike (${engines[i + 1].name}, the same bits)`, other, first);
   });
+}
+
+/**
+ * The op and its pullback, run by an engine that answers later, come to what they do without.
+ *
+ * @param options.tolerance - relative to the largest number of arguments and results; default 1e-5, for float32
+ */
+export async function runsAlikeOn<A extends Args>(
+  f: Op<A>,
+  args: A,
+  engine: AsyncEngine,
+  options: LawOptions = {},
+): Promise<void> {
+  const { tolerance = 1e-5, key = random.key(0) } = options;
+  const [y, pull] = vjp(f, ...args);
+  const g = randomLike(key, y);
+  const back = (ct: unknown, ...xs: readonly unknown[]): unknown => vjp(f, ...(xs as unknown as A))[1](ct as never);
+  agree(`runsAlikeOn ${engine.name}`, [await jit(f, { engine })(...args), args], [y, args], { tolerance });
+  const pulled = await jit(back, { engine })(g, ...args);
+  agree(`runsAlikeOn ${engine.name} (pullback)`, [pulled, args, g], [pull(g as never), args, g], { tolerance });
 }
 
 /**

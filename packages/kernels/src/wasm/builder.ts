@@ -12,7 +12,9 @@ import {
   type Node,
   newChain,
 } from "./chain.ts";
+import { joinChains } from "./join-chains.ts";
 import type { Buffer, Loop, Place, Step } from "./plan.ts";
+import { type Settling, settle } from "./settle.ts";
 import { broadcast, bytesOf, filled, isContiguous, reshaped, transposed, type View, whole } from "./view.ts";
 
 /** A value while a program is lowered: it lies somewhere, or it is inside a chain, seen under a shape of its own. */
@@ -50,6 +52,8 @@ export interface Builder {
   error(describe: (row: number, rows: number) => Error): Place;
   /** A bool as int32, where a kernel reads numbers; anything else as it is. */
   widened(x: Atom): View;
+  /** Let row-major results lie in their slots where nothing speaks against it; those that do. */
+  settle<R extends Settling>(results: readonly R[]): readonly R[];
   /** Lower the equations of a program whose inputs are defined. */
   lower(program: Program): void;
   /** The steps of another program on values of this one: the body of a loop. */
@@ -59,7 +63,7 @@ export interface Builder {
   /** Equations that a step before theirs has done */
   readonly done: Set<Equation>;
   /** What rules have computed from a value and want to find again, by name */
-  readonly notes: Map<Atom, ReadonlyMap<string, View>>;
+  readonly notes: Map<Atom, ReadonlyMap<string, Var>>;
 }
 
 /** Everything that lowering collects besides steps. */
@@ -74,7 +78,7 @@ export function createBuilder(
   findings: Findings,
   lower: (program: Program, builder: Builder) => void,
   enclosing?: { readonly depth: number; readonly read: (variable: Var) => View },
-): Builder & { steps(): (Step | Loop)[] } {
+): Builder & { steps(): readonly (Step | Loop)[] } {
   const values = new Map<Var, Value>();
   const steps: (Step | Loop | Chain)[] = [];
   const writtenAt = new Map<Buffer, number>();
@@ -135,6 +139,8 @@ export function createBuilder(
   const ready = (x: Value, chain: Chain): boolean => {
     if (!("node" in x)) return readyAt(x) < chain.at;
     if (x.node.chain === chain) return true;
+    const root = x.node.stored ? null : cheapRoot(x.node);
+    if (root) return readyAt(root) < chain.at;
     // What is stored in an order that this shape cannot walk would be copied, and later than the chain runs.
     return x.node.chain.at < chain.at && (!x.node.stored || reshaped(x.node.stored, x.shape) !== null);
   };
@@ -156,7 +162,10 @@ export function createBuilder(
       chain.reads.some(
         (r) => typeof r.source !== "number" && spread.some((x) => !("node" in x) && x.source === r.source),
       );
-    const candidates = [...new Set([...sources, ...recent])].sort((a, b) => b.at - a.at);
+    // What an op in a chain would have others write down for it, who else would keep it to themselves
+    const storesFor = (chain: Chain): number =>
+      spread.filter((x) => "node" in x && x.node.chain !== chain && !x.node.stored && !cheapRoot(x.node)).length;
+    const candidates = [...new Set([...sources, ...recent])].sort((a, b) => storesFor(a) - storesFor(b) || b.at - a.at);
     const found = candidates.find((chain) => {
       if (chain.size !== size || !sharesWith(chain) || !spread.every((x) => ready(x, chain))) return false;
       return fits(
@@ -203,7 +212,7 @@ export function createBuilder(
     return to;
   };
 
-  const builder: Builder & { steps(): (Step | Loop)[] } = {
+  const builder: Builder & { steps(): readonly (Step | Loop)[] } = {
     view: (x) => viewOf(locate(x)),
     contiguous,
     address: ({ source, offset, dtype }) => ({ buffer: source as Buffer, offset: offset * bytesOf[dtype] }),
@@ -265,6 +274,7 @@ export function createBuilder(
       copy(view, to);
       return to;
     },
+    settle: (results) => settle(steps, results),
     lower: (program) => lower(program, builder),
     depth: enclosing?.depth ?? 0,
     done: new Set(),
@@ -276,9 +286,7 @@ export function createBuilder(
       return inner.steps();
     },
     steps: () =>
-      steps.flatMap((step): readonly (Step | Loop)[] =>
-        "instructions" in step ? chainSteps(step, labelOf(step), buffer) : [step],
-      ),
+      joinChains(steps.flatMap((step) => ("instructions" in step ? chainSteps(step, labelOf(step), buffer) : [step]))),
   };
   return builder;
 }

@@ -1,7 +1,7 @@
 import type { DType } from "@fmmformer/autodiff";
 import { sameShape, sizeOf } from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
-import { type Buffer, double, float, type Step, type Word } from "./plan.ts";
+import { type Buffer, double, float, type Step, storageOf, type Word } from "./plan.ts";
 import { bytesOf, joined, refine, type View, type Walk, walkOf } from "./view.ts";
 
 // Elementwise ops over one space of elements become one step: assembly/chain.ts. What is here grows such a step op by op, and in the end
@@ -126,6 +126,17 @@ export function instructCopy(chain: Chain, x: View): Node {
   return instruct(chain, bytesOf[x.dtype] === 8 ? "copy_8" : "copy_4", [x], x.dtype);
 }
 
+/** What a chain computes for its stored values and reductions, and reads for that. The rest was computed anew elsewhere. */
+export function pruned(chain: Chain): Pick<Chain, "instructions" | "reads"> {
+  const needed = new Set<Input>(chain.reductions.map(({ of }) => of));
+  const instructions = chain.instructions.toReversed().filter(({ of, to }) => {
+    if (!to.stored && !needed.has(to)) return false;
+    for (const x of of) needed.add(x);
+    return true;
+  });
+  return { instructions: instructions.reverse(), reads: chain.reads.filter((x) => needed.has(x)) };
+}
+
 const kinds: Readonly<Record<DType, number>> = { float32: 0, float64: 2, int32: 4, bool: 4 };
 
 /** How many elements a tile has: small enough for dozens in the first-level cache, large enough to hide the cost of a call. */
@@ -135,8 +146,9 @@ const tile = 512;
 export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) => Buffer): Step[] {
   const stored = chain.nodes.filter((node) => node.stored);
   if (stored.length === 0 && chain.reductions.length === 0) return [];
+  const { instructions, reads: allReads } = pruned(chain);
   // ——— Axes for all, reduced ones where the kernel wants them ———
-  const reads = chain.reads.filter((x) => typeof x.source !== "number");
+  const reads = allReads.filter((x) => typeof x.source !== "number");
   const operands = [...reads, ...stored.map((node) => node.stored as View)];
   const cut = refine([
     { sizes: [chain.size], strides: null },
@@ -189,17 +201,16 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const free: number[] = [];
   let count = 0;
   const take = (): number => free.pop() ?? count++;
-  const constants = chain.reads.filter((x) => typeof x.source === "number");
+  const constants = allReads.filter((x) => typeof x.source === "number");
   for (const x of [...constants, ...reads]) registers.set(x, count++);
   for (const node of stored) registers.set(node, count++);
   const lastUse = new Map<Node, number>();
-  chain.instructions.forEach(({ of }, at) => {
+  instructions.forEach(({ of }, at) => {
     for (const x of of) if (isNode(x)) lastUse.set(x, at);
   });
   const kept = new Set<Node>(chain.reductions.map(({ of }) => of));
   const code: Word[] = [];
-  chain.instructions.forEach(({ apply, of, to }, at) => {
-    if (!lastUse.has(to) && !kept.has(to) && !to.stored) return;
+  instructions.forEach(({ apply, of, to }, at) => {
     if (!registers.has(to)) registers.set(to, take());
     const [a, b = a, c = a] = of.map((x) => registers.get(x) as number);
     code.push(apply, registers.get(to) as number, a, b, c);
@@ -239,6 +250,8 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
       ),
     ];
   };
+  const held = new Set(reads.map(({ source }) => storageOf(source as Buffer)));
+  const written = operands.slice(reads.length).map(({ source }) => source as Buffer);
   const exact = mode === "map" || (inner % 4 === 0 && tileColumns % 4 === 0);
   const partial = mode === "columns" ? Math.ceil(rows / chunk) : mode === "total" ? Math.ceil(inner / block) : 1;
   const combines: Step[] = [];
@@ -247,6 +260,7 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
     const results = outer * (mode === "columns" ? inner : 1);
     const target = { buffer: out.source as Buffer, offset: out.offset * bytesOf[out.dtype] };
     const to = partial === 1 ? target : { buffer: buffer(results * partial * bytesOf[of.dtype]), offset: 0 };
+    written.push(to.buffer);
     if (partial > 1) {
       const words = [to, target, outer, partial, mode === "columns" ? inner : 1, what];
       combines.push({ kernel: "combine", words, label: `${label} (parts)` });
@@ -278,7 +292,7 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
         registers.get(node) as number,
         node.stored as View,
         strides[reads.length + i],
-        exact && fillsBuffer(node.stored as View) ? 2 : 0,
+        exact && fillsBuffer(node.stored as View) && !held.has(storageOf(written[i])) ? 2 : 0,
       ),
     ),
     ...reductions,
@@ -290,7 +304,8 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
       words,
       label,
       scratch,
-      flop: chain.size * (chain.instructions.length + chain.reductions.length),
+      flop: chain.size * (instructions.length + chain.reductions.length),
+      writes: written,
     },
     ...combines,
   ];

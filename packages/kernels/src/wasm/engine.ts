@@ -1,10 +1,10 @@
 import type { Aval, Data, Engine, Executable, Program, Tensor } from "@fmmformer/autodiff";
 import { allocate, Dense, sizeOf } from "@fmmformer/autodiff/extend";
 import { createArena, type Stretch } from "./arena.ts";
-import { isResident, resident, type Slot } from "./donation.ts";
 import { lowerProgram } from "./lowered.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type Buffer, encode, flatten, type Loop, place, type Step } from "./plan.ts";
+import { isResident, resident, type Slot } from "./slot.ts";
 import { createStats } from "./stats.ts";
 import { bytesOf, type View } from "./view.ts";
 

@@ -10,9 +10,10 @@ import { costOf } from "./stats.ts";
  * @param program - from `trace(f)(…args)`
  */
 export function explain(program: Program): string {
-  const keep = (bytes: ArrayBufferView): Buffer & { readonly address: number } => ({
-    bytes: bytes.byteLength,
-    address: 0,
+  let kept = 0;
+  const keep = ({ byteLength }: ArrayBufferView): Buffer & { readonly address: number } => ({
+    bytes: byteLength,
+    address: kept++,
   });
   const { steps, inputs, outputs } = lowerProgram(program, { donated: [], keep });
   const buffers = [inputs, outputs].map((views) => views.map(({ source }) => source as Buffer));

@@ -1,9 +1,10 @@
 import type { Program } from "@fmmformer/autodiff";
 import { type Dense, sizeOf } from "@fmmformer/autodiff/extend";
+import { pair } from "../donation.ts";
 import { type Builder, createBuilder, type Findings } from "./builder.ts";
-import { pair, type Slot } from "./donation.ts";
 import { inlined, lower } from "./lower.ts";
 import type { Buffer, Loop, Step } from "./plan.ts";
+import type { Slot } from "./slot.ts";
 import { bytesOf, type View, whole } from "./view.ts";
 
 /** A program as steps, and where its inputs and outputs are. */
@@ -49,19 +50,29 @@ export function lowerProgram(
   return { program, steps: builder.steps(), inputs, outputs, slots, errors: findings.errors };
 }
 
-/** Where results are in the end: row-major somewhere, or in their slot, moved there when all have been computed. */
+/** Where results are in the end: row-major somewhere, or in their slot, made there or moved there when all have been computed. */
 function storeResults(builder: Builder, program: Program, slots: readonly Slot[], inputs: readonly View[]): View[] {
   const states = new Set(slots.map(({ input }) => inputs[input].source));
-  const results = program.outputs.map((y) => {
+  const given = new Set(inputs.map(({ source }) => source));
+  const slotOf = (output: number): View | undefined => {
+    const slot = slots.find((s) => s.output === output);
+    return slot && inputs[slot.input];
+  };
+  const results = program.outputs.map((y, output) => {
     const view = builder.contiguous(y);
-    if (!states.has(view.source)) return view;
+    if (!states.has(view.source) || view.source === slotOf(output)?.source) return view;
     const aside = builder.create(y); // what takes its place may be written first
     builder.copy(view, aside);
     return aside;
   });
-  for (const { input, output } of slots) {
-    builder.copy(results[output], inputs[input]);
-    results[output] = inputs[input];
+  const moving = results.flatMap((view, output) => {
+    const slot = slotOf(output);
+    return slot && view.source !== slot.source ? [{ view, slot, output }] : [];
+  });
+  const settled = new Set(builder.settle(moving.filter(({ view }) => !given.has(view.source))));
+  for (const result of moving) {
+    if (!settled.has(result)) builder.copy(result.view, result.slot);
+    results[result.output] = result.slot;
   }
   return results;
 }

@@ -3,8 +3,13 @@ import type { ChainFunction, KernelName } from "./binary/names.ts";
 /** Storage that a plan wants. Where it lies is decided once all steps are known. */
 export interface Buffer {
   readonly bytes: number;
-  /** Kept between calls: a constant, or state that stays in the arena; its address is known at once. */
-  readonly address?: number;
+  /** Kept between calls: a constant, or state that stays in the arena; its address is known before places are given. */
+  address?: number;
+}
+
+/** What two buffers have in common that lie at the same place. */
+export function storageOf(buffer: Buffer): unknown {
+  return buffer.address ?? buffer;
 }
 
 /** A place in a buffer, in bytes from its start: one word of a step. */
@@ -26,6 +31,8 @@ export interface Step {
   readonly scratch?: number;
   /** Multiplications and additions, and the like */
   readonly flop?: number;
+  /** Of its buffers those that are written, where that is known */
+  readonly writes?: readonly Buffer[];
 }
 
 /** Steps that are done again and again. */

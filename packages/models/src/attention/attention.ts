@@ -1,4 +1,5 @@
 import type { Tensor } from "@fmmformer/autodiff";
+import type { InitialName } from "../layers/initial.ts";
 import type { Call } from "../layers/layer.ts";
 
 /** What attention is told besides queries, keys and values. */
@@ -32,4 +33,6 @@ export interface AttentionSizes {
   readonly headWidth: number;
   /** Whether token i may see only j ≤ i */
   readonly causal: boolean;
+  /** What its linear maps start with; "torch" unless told */
+  readonly init?: InitialName;
 }

@@ -28,12 +28,12 @@ import { type Far, type FarOptions, far } from "./far.ts";
  * @see Schlag, Irie, Schmidhuber (2021), Linear transformers are secretly fast weight programmers, https://arxiv.org/abs/2102.11174
  */
 export function fastWeight({ features, rule }: FarOptions, sizes: AttentionSizes): Far {
-  const { width, heads, causal } = sizes;
+  const { width, heads, causal, init = "torch" } = sizes;
   if (!causal) {
     throw new RangeError("attention: expected causal attention for fast weights, got bidirectional; set causal: true");
   }
   const [feature, ...others] = features;
-  const beta = linear({ inputs: width, outputs: heads, bias: false });
+  const beta = linear({ inputs: width, outputs: heads, bias: false, init });
   const rest = others.length > 0 ? far({ features: others, rule }, sizes) : null;
   return {
     init: (key) => ({ beta: beta.init(key) }),

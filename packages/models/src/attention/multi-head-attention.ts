@@ -1,4 +1,5 @@
 import { random, reshape, swapAxes, type Tensor } from "@fmmformer/autodiff";
+import type { InitialName } from "../layers/initial.ts";
 import type { Layer } from "../layers/layer.ts";
 import { type LinearParams, linear } from "../layers/linear.ts";
 import type { Attention } from "./attention.ts";
@@ -15,6 +16,8 @@ export interface MultiHeadAttentionOptions {
   readonly causal?: boolean;
   /** Whether the four linear maps add a bias; true unless told */
   readonly bias?: boolean;
+  /** What the linear maps start with; "torch" unless told */
+  readonly init?: InitialName;
   /** A kind of attention, or one's own */
   readonly attention: AttentionOptions | Attention;
 }
@@ -36,19 +39,19 @@ export interface MultiHeadAttentionParams {
  * @throws RangeError when heads do not divide the width and no `headWidth` is given
  */
 export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer<MultiHeadAttentionParams> {
-  const { width, heads, causal = false, bias = true } = options;
+  const { width, heads, causal = false, bias = true, init = "torch" } = options;
   const headWidth = options.headWidth ?? width / heads;
   if (!Number.isInteger(headWidth)) {
     throw new RangeError(
       `multiHeadAttention: expected heads that divide width=${width}, got ${heads}; or give headWidth`,
     );
   }
-  const inward = linear({ inputs: width, outputs: heads * headWidth, bias });
-  const outward = linear({ inputs: heads * headWidth, outputs: width, bias });
+  const inward = linear({ inputs: width, outputs: heads * headWidth, bias, init });
+  const outward = linear({ inputs: heads * headWidth, outputs: width, bias, init });
   const mix =
     "apply" in options.attention
       ? options.attention
-      : attention(options.attention, { width, heads, headWidth, causal });
+      : attention(options.attention, { width, heads, headWidth, causal, init });
 
   const inHeads = (x: Tensor): Tensor => {
     const cut = reshape(x, [...x.shape.slice(0, -1), heads, headWidth]); // (…b, n, h, d)

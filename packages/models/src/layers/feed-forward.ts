@@ -2,6 +2,7 @@ import { random, relu, type Tensor } from "@fmmformer/autodiff";
 import { gelu } from "@fmmformer/kernels";
 import { checkName } from "../known-name.ts";
 import { dropout } from "./dropout.ts";
+import type { InitialName } from "./initial.ts";
 import type { Layer } from "./layer.ts";
 import { type LinearParams, linear } from "./linear.ts";
 
@@ -18,6 +19,8 @@ export interface FeedForwardOptions {
   readonly activation?: Activation;
   /** Dropout rate, behind either linear map; 0 unless told */
   readonly dropout?: number;
+  /** "torch" unless told */
+  readonly init?: InitialName;
 }
 
 export interface FeedForwardParams {
@@ -31,10 +34,10 @@ export interface FeedForwardParams {
  *     y = activation(x W_up + b_up) W_down + b_down
  */
 export function feedForward(options: FeedForwardOptions): Layer<FeedForwardParams> {
-  const { width, hidden, activation = "gelu", dropout: rate = 0 } = options;
+  const { width, hidden, activation = "gelu", dropout: rate = 0, init = "torch" } = options;
   const activate = activations[checkName("feedForward", "activation", activation, ["gelu", "relu"])];
-  const up = linear({ inputs: width, outputs: hidden });
-  const down = linear({ inputs: hidden, outputs: width });
+  const up = linear({ inputs: width, outputs: hidden, init });
+  const down = linear({ inputs: hidden, outputs: width, init });
   return {
     init(key) {
       const [ofUp, ofDown] = random.split(key);

@@ -10,6 +10,12 @@ export interface Curve {
   readonly loss: readonly number[];
   /** one for each of the steps, 0 … 1 */
   readonly accuracy?: readonly number[];
+  /** What was measured on the validation split on the way, after steps of its own */
+  readonly validation?: {
+    readonly steps: readonly number[];
+    readonly loss: readonly number[];
+    readonly accuracy: readonly number[];
+  };
 }
 
 type Measure = "loss" | "accuracy";
@@ -31,11 +37,12 @@ export async function learningCurves(
       .map(
         (measure) => html`<div class="chart">${draw(measure, own, measure === "accuracy" ? bounds : [], hues)}</div>\n`,
       );
+    const dotted = own.some(({ validation }) => validation !== undefined);
     const legend = own.map(
       ({ model }) => html`<li style="--hue:${hues.get(model) ?? ""}"><i class="dot"></i>${model}</li>`,
     );
     return html`<figure class="curves">
-<figcaption><h3>${task}</h3><ul class="legend">${legend}</ul></figcaption>
+<figcaption><h3>${task}</h3><ul class="legend">${legend}</ul>${dotted ? html`<small>lines: training, rings: validation</small>` : null}</figcaption>
 <div class="charts">
 ${charts}</div>
 ${numbers(own)}</figure>
@@ -65,6 +72,12 @@ async function drawing() {
       const raw = k < 3 ? [] : [Plot.lineY(points, { ...at, strokeWidth: 1, strokeOpacity: 0.22 })];
       return [...raw, Plot.lineY(points, smooth)];
     });
+    const dots = curves.flatMap((curve) => {
+      const { validation } = curve;
+      if (!validation) return [];
+      const points = validation.steps.map((step, i) => ({ step, value: validation[measure][i] }));
+      return [Plot.dot(points, { x: "step", y: "value", r: 2.5, fill: "var(--paper)", stroke: hue(curve) })];
+    });
     const limits = bounds.map((row) => Plot.ruleY([row.bound], { stroke: hue(row), strokeDasharray: "2 4" }));
     const svg = Plot.plot({
       document,
@@ -78,7 +91,7 @@ async function drawing() {
       style: { fontSize: "13px" },
       x: { label: "step", ticks: 5 },
       y: {
-        label: `training ${measure}`,
+        label: dots.length > 0 ? measure : `training ${measure}`,
         labelArrow: "none",
         ticks: 5,
         grid: true,
@@ -86,7 +99,7 @@ async function drawing() {
           ? { domain: [0, 1], tickFormat: (share: number) => `${Math.round(100 * share)} %` }
           : { zero: true }),
       },
-      marks: [Plot.ruleY([0], { strokeOpacity: 0.4 }), ...limits, ...lines],
+      marks: [Plot.ruleY([0], { strokeOpacity: 0.4 }), ...limits, ...lines, ...dots],
     });
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", `training ${measure} by step; the numbers are in the table below`);

@@ -1,9 +1,9 @@
-import { expandDims, eye, slice, type Tensor } from "@fmmformer/autodiff";
-import type { Attention, AttentionCall } from "../attention/attention.ts";
+import { broadcastTo, expandDims, eye, slice, type Tensor } from "@fmmformer/autodiff";
+import type { Attention } from "../attention/attention.ts";
 import type { FmmParams } from "../attention/fmm.ts";
-import { type AttentionOptions, attention } from "../attention/kinds.ts";
-import { type FmmformerOptions, fmmformer } from "../fmmformer.ts";
+import { attention } from "../attention/kinds.ts";
 import type { Matrix } from "./heat-map.ts";
+import { sizesOf, type WatchedModel, watchAttention } from "./watch-attention.ts";
 
 /** Which weights to read. */
 export interface ReadFieldsOptions {
@@ -25,35 +25,55 @@ export interface ReadFieldsOptions {
  * @throws RangeError when there is no such layer or head
  */
 export function readFields(
-  options: Omit<FmmformerOptions, "attention"> & { readonly attention: AttentionOptions },
+  options: WatchedModel,
   params: unknown,
   tokens: Tensor,
   { layer = 0, head = 0 }: ReadFieldsOptions = {},
 ): { readonly near: Matrix; readonly far: Matrix } {
-  const { width = 64, heads = 2, headWidth = width / heads, causal = false } = options;
-  const sizes = { width, heads, headWidth, causal };
-  const whole = attention(options.attention, sizes) as Attention<FmmParams>;
-  const seen: { params: FmmParams; q: Tensor; k: Tensor; call: AttentionCall }[] = [];
-  const watching: Attention<FmmParams> = {
-    init: whole.init,
-    apply(own, q, k, v, call) {
-      seen.push({ params: own, q, k, call });
-      return whole.apply(own, q, k, v, call);
-    },
-  };
-  fmmformer({ ...options, attention: watching as Attention }).apply(params as never, expandDims(tokens, 0));
-  if (!(layer in seen) || !(head >= 0 && head < heads)) {
-    throw new RangeError(`readFields: expected layer < ${seen.length} and head < ${heads}, got ${layer} and ${head}`);
+  const sizes = sizesOf(options);
+  const seen = watchAttention<FmmParams>(options, params, tokens);
+  if (!(layer in seen) || !(head >= 0 && head < sizes.heads)) {
+    throw new RangeError(
+      `readFields: expected layer < ${seen.length} and head < ${sizes.heads}, got ${layer} and ${head}`,
+    );
   }
   const { params: own, q, k, call } = seen[layer];
   const n = tokens.size;
   const read = (kind: "band" | "linear"): Matrix => {
     const alone = attention({ ...options.attention, kind }, { ...sizes, headWidth: n });
-    const identities = expandDims(expandDims(eye(n), 0), 0); // (1, 1, n, n)
     const part = (x: Tensor): Tensor => slice(x, [0, head], [1, head + 1]); // (1, 1, n, d)
     const bias = own.near?.bias;
     const ofHead = { near: bias ? { bias: slice(bias, [head], [head + 1]) } : {}, far: {}, blend: {} };
-    return { rows: n, columns: n, data: alone.apply(ofHead, part(q), part(k), identities, call).data };
+    return { rows: n, columns: n, data: alone.apply(ofHead, part(q), part(k), identities(n), call).data };
   };
   return { near: read("band"), far: read("linear") };
+}
+
+/**
+ * Read how much each query of a trained model attends to each key, in every layer and head.
+ *
+ * @param options - of a model whose attention is of kind "softmax"
+ * @param tokens - int32 (n), one sequence
+ * @returns layers · heads matrices (n, n), whose rows sum to 1
+ * @throws TypeError when the attention is of another kind
+ */
+export function attentionMaps(options: WatchedModel, params: unknown, tokens: Tensor): Matrix[] {
+  if (options.attention.kind !== "softmax") {
+    throw new TypeError(`attentionMaps: expected attention of kind softmax, got ${options.attention.kind}`);
+  }
+  const sizes = sizesOf(options);
+  const n = tokens.size;
+  const alone = attention(options.attention, { ...sizes, headWidth: n }) as Attention<unknown>;
+  return watchAttention(options, params, tokens).flatMap(({ params: own, q, k, call }) => {
+    const { data } = alone.apply(own, q, k, broadcastTo(identities(n), [1, sizes.heads, n, n]), call); // (1, h, n, n)
+    return Array.from({ length: sizes.heads }, (_, head) => ({
+      ...{ rows: n, columns: n },
+      data: data.subarray(head * n * n, (head + 1) * n * n),
+    }));
+  });
+}
+
+/** (1, 1, n, n) */
+function identities(n: number): Tensor {
+  return expandDims(expandDims(eye(n), 0), 0);
 }

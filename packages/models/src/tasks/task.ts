@@ -1,5 +1,4 @@
 import { type Tensor, tensor } from "@fmmformer/autodiff";
-import type { ModelKind } from "../fmmformer.ts";
 
 /**
  * Training examples never occur in the other splits: how a task sees to that is said in its file. The validation split is for choices,
@@ -37,10 +36,12 @@ export interface Batch {
   readonly weights?: Tensor;
 }
 
+/** What a task asks of a model: one class per sequence, one per pair of sequences, or one per token. */
+export type ModelKind = "classify" | "classify-pairs" | "label-tokens";
+
 /** What a task is, apart from how it makes its examples. */
 export interface TaskFacts {
   readonly name: string;
-  /** `classify`: one class per sequence; `classify-pairs`: one per pair of sequences; `label-tokens`: one class per token */
   readonly kind: ModelKind;
   /** true where token i is labelled from tokens 0 … i alone, so that the model must not look ahead */
   readonly causal: boolean;

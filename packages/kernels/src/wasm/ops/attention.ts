@@ -1,19 +1,9 @@
 import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Call, inFloat32, parameters, wanted } from "../../composed-call.ts";
 import { sidesOf } from "../../near-field.ts";
 import type { Builder } from "../builder.ts";
 import { float, type Word } from "../plan.ts";
-import {
-  type Call,
-  created,
-  dense,
-  type FusedOp,
-  inFloat32,
-  padded,
-  parameters,
-  strided,
-  stridedResult,
-  wanted,
-} from "./operands.ts";
+import { created, dense, type FusedOp, padded, strided, stridedResult } from "./operands.ts";
 
 interface Rule {
   readonly causal: boolean;

@@ -1,16 +1,7 @@
 import { type Atom, sizeOf } from "@fmmformer/autodiff/extend";
+import { inFloat32, parameters, wanted } from "../../composed-call.ts";
 import { float } from "../plan.ts";
-import {
-  created,
-  dense,
-  type FusedOp,
-  inFloat32,
-  padded,
-  parameters,
-  strided,
-  stridedResult,
-  wanted,
-} from "./operands.ts";
+import { created, dense, type FusedOp, padded, strided, stridedResult } from "./operands.ts";
 
 /** Tokens whose states are summed on their own: a unit of work. */
 const segment = 256;

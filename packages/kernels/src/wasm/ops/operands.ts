@@ -1,37 +1,17 @@
 import type { DType } from "@fmmformer/autodiff";
-import { type Atom, type CallParams, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import type { Call } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import type { Place, Word } from "../plan.ts";
 import { bytesOf, reshaped, type View } from "../view.ts";
 
-// What the rules of composed ops have in common. Inputs of a pullback are those of the op, what it gave (residuals behind), and cotangents.
-
-/** A use of a composed op. */
-export type Call = Equation & { readonly params: CallParams };
+// What the rules of composed ops have in common.
 
 /** A composed op that has kernels: which uses of it the kernels take, and the words of their steps. */
 export interface FusedOp {
   /** Whether the kernels do this use of it; if not it is written out as primitives. */
   takes(call: Call): boolean;
   lower(builder: Builder, call: Call): void;
-}
-
-export const inFloat32 = ({ ins, outs }: Call): boolean => [...ins, ...outs].every(({ dtype }) => dtype !== "float64");
-
-/** Static parameters of the op. */
-export function parameters<P>({ params }: Call): P {
-  return params.callee.params as P;
-}
-
-/** Which of its arguments a pullback gives cotangents of, in the order of its results: null for those it does not. */
-export function wanted<Names extends string>(
-  { params, outs }: Call,
-  names: readonly Names[],
-): { readonly [name in Names]: Var | null } {
-  const needs = params.callee.params.needs as readonly boolean[];
-  let at = 0;
-  const found = names.map((name, i) => [name, needs[i] ? outs[at++] : null]);
-  return Object.fromEntries(found) as { readonly [name in Names]: Var | null };
 }
 
 /** A width rounded up to whole vectors of float32. */

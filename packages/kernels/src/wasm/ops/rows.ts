@@ -1,8 +1,8 @@
 import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { inFloat32, parameters, wanted } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
-import type { View } from "../view.ts";
-import { created, dense, type FusedOp, inFloat32, parameters, wanted } from "./operands.ts";
+import { created, dense, type FusedOp } from "./operands.ts";
 
 export const layerNorm: FusedOp = {
   takes: inFloat32,
@@ -100,30 +100,40 @@ export const adamUpdate: FusedOp = {
   lower(b, call) {
     const [g, mu, nu, step] = call.ins;
     const { eps, 4: beta1, 5: beta2 } = parameters<Adam>(call);
-    const count = sizeOf(g.shape);
-    const operands = [g, mu, nu].map((x) => dense(b, x));
-    const corrections = [beta1, beta2].map((beta) => b.address(correction(b, step, beta)));
-    const results = call.outs.map((y) => created(b, y));
-    const words = [...operands, ...results, count, float(beta1), float(beta2), float(eps), ...corrections];
-    const written = call.outs.map((y) => b.view(y));
-    b.emit({ kernel: "adamUpdate", words, label: "adamUpdate", flop: 14 * count }, written);
+    const [u, first, second] = call.outs;
+    const [short1, short2] = [beta1, beta2].map((beta) => correction(b, step, beta));
+    const like = (): Var => ({ ...u, id: -1 });
+    const [square, mean, variance, root, shifted] = [like(), like(), like(), like(), like()];
+    b.elementwise("average_float32", [mu, g, number(beta1)], first);
+    b.elementwise("mul_float32", [g, g], square);
+    b.elementwise("average_float32", [nu, square, number(beta2)], second);
+    b.elementwise("div_float32", [first, short1], mean);
+    b.elementwise("div_float32", [second, short2], variance);
+    b.elementwise("sqrt_float32", [variance], root);
+    b.elementwise("add_float32", [root, number(eps)], shifted);
+    b.elementwise("div_float32", [mean, shifted], u);
   },
 };
 
+const scalar = { shape: [], dtype: "float32", weak: false } as const;
+
+function number(x: number): Dense {
+  return new Dense(scalar, Math.fround(x));
+}
+
 /** 1 − βᵗ = −expm1(t ln β) in float32, once for all parameters of a step. */
-function correction(b: Builder, step: Atom, beta: number): View {
+function correction(b: Builder, step: Atom, beta: number): Var {
   const key = `adam ${beta}`;
   const known = b.notes.get(step)?.get(key);
   if (known) return known;
-  const scalar = { shape: [], dtype: "float32", weak: false } as const;
   const variable = (): Var => ({ ...scalar, id: -1 });
   const [time, power, grown, found] = [variable(), variable(), variable(), variable()];
   if (step.dtype === "float32") b.elementwise("copy_4", [step], time);
   else b.elementwise(step.dtype === "float64" ? "float32_float64" : "float32_int32", [step], time);
-  b.elementwise("mul_float32", [time, new Dense(scalar, Math.fround(Math.log(Math.fround(beta))))], power);
+  b.elementwise("mul_float32", [time, number(Math.log(Math.fround(beta)))], power);
   b.elementwise("expm1_float32", [power], grown);
   b.elementwise("neg_float32", [grown], found);
-  const view = b.contiguous(found);
-  b.notes.set(step, new Map([...(b.notes.get(step) ?? []), [key, view]]));
-  return view;
+  b.define(found, b.contiguous(found)); // there before any parameter's chain begins
+  b.notes.set(step, new Map([...(b.notes.get(step) ?? []), [key, found]]));
+  return found;
 }

@@ -13,6 +13,7 @@ import {
   expandDims,
   flip,
   floor,
+  grad,
   isFloat,
   less,
   lessEqual,
@@ -24,6 +25,7 @@ import {
   mul,
   neg,
   pad,
+  random,
   reshape,
   scan,
   sigmoid,
@@ -41,10 +43,12 @@ import {
   tensor,
   transpose,
   where,
+  zeros,
 } from "@fmmformer/autodiff";
+import { LawError } from "@fmmformer/kernels/laws";
 import fc from "fast-check";
 
-// Random programs of every kind of op that the wasm engine plans by itself, for law 8. Whole numbers say what an op does; they are read
+// Random programs of every kind of op that engines plan by themselves, for law 8. Whole numbers say what an op does; they are read
 // modulo what is possible at that point, so that every list of them is a program and shrinks to a shorter one.
 
 interface Draw {
@@ -430,3 +434,55 @@ const ops: readonly Op[] = [
     return { x: argmax(x, { axis: pick(x.shape.length) }), bound: 1, exact };
   },
 ];
+
+/** What a program is to give on an engine, and how closely: its results, and the gradients of a sum of them. */
+export interface Case {
+  readonly op: (...xs: Tensor[]) => readonly Tensor[];
+  readonly wanted: readonly Tensor[];
+  readonly tolerances: readonly number[];
+}
+
+export function casesOf(
+  program: RandomProgram,
+  dtype: "float32" | "float64",
+): { args: Tensor[]; cases: readonly Case[] } {
+  const args = argumentsOf(program, dtype);
+  const f = (...xs: Tensor[]): readonly Tensor[] => run(program, xs).results;
+  const floats = args.filter((x) => isFloat(x.dtype)).length;
+  const back = (...xs: Tensor[]): readonly Tensor[] =>
+    grad((ys: readonly Tensor[]) => weighted(f(...ys, ...xs.slice(floats)), dtype))(xs.slice(0, floats));
+
+  const epsilon = dtype === "float32" ? 1e-5 : 1e-12;
+  const { results, bounds } = run(program, args);
+  const gradients = back(...args);
+  let steepest = 1;
+  for (const { data } of gradients) for (const g of data) steepest = Math.max(steepest, Math.abs(g));
+  const cases = [
+    { op: f, wanted: results, tolerances: bounds.map((bound) => epsilon * bound) },
+    { op: back, wanted: gradients, tolerances: gradients.map(() => 100 * epsilon * steepest) },
+  ];
+  return { args, cases };
+}
+
+/** A sum of all results with random weights: one number to differentiate. */
+function weighted(results: readonly Tensor[], dtype: "float32" | "float64"): Tensor {
+  return results
+    .filter((y) => isFloat(y.dtype))
+    .map((y, at) => sum(mul(y, random.normal(random.key(at), y.shape, { dtype }))))
+    .reduce((total, y) => add(total, y), zeros([], { dtype }));
+}
+
+/** Whether numbers are the same up to a tolerance for each tensor, by default none. */
+export function compare(found: readonly Tensor[], wanted: readonly Tensor[], tolerances: readonly number[]): void {
+  wanted.forEach((y, at) => {
+    const x = found[at];
+    if (`${x.dtype} ${x.shape}` !== `${y.dtype} ${y.shape}`)
+      throw new LawError(`got ${x.dtype} ${x.shape} (result ${at})`);
+    const tolerance = isFloat(y.dtype) ? (tolerances[at] ?? 0) : 0;
+    for (let i = 0; i < y.size; i++) {
+      const [a, b] = [x.data[i], y.data[i]];
+      if (Object.is(a, b) || Math.abs(a - b) <= tolerance) continue;
+      throw new LawError(`expected ${b} ± ${tolerance}, got ${a} (result ${at}, element ${i} of ${y.shape})`);
+    }
+  });
+}

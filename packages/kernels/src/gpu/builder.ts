@@ -1,0 +1,244 @@
+import type { DType } from "@fmmformer/autodiff";
+import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
+import { computed, type Formula, filled, mapped, read } from "./formula.ts";
+
+/** One kernel of a program: what it is called, its text, what it is given and what it makes. */
+export interface Step {
+  /** Of whom an error speaks */
+  readonly name: string;
+  readonly source: string;
+  readonly inputs: readonly (Stored | HostNumber)[];
+  readonly output: Stored;
+}
+
+/** An array that is made on the host, once or for every run. */
+export interface Constant {
+  readonly stored: Stored;
+  readonly values: Dense;
+}
+
+/** What rules work with. */
+export interface Builder {
+  /** The formula of a value. */
+  formula(x: Atom): Formula;
+  /** A formula of which elements may be read in any order and often: stored unless it costs nothing. */
+  light(x: Formula): Formula;
+  /** A formula without loops. */
+  straight(x: Formula): Formula;
+  store(x: Formula): Formula;
+  define(variable: Var, value: Formula): void;
+  /** Have indices checked against the rows of a table where they are an input, before a run. */
+  checkRows(indices: Atom, rows: number, op: string): void;
+}
+
+/** WebGPU gives a kernel eight arrays, of which one is the result. */
+const mostArrays = 7;
+/** Beyond it, several readers share what one computes. */
+const cheap = 2;
+/** Longer texts compile longer than they save. */
+const longest = 96;
+/** Numbers beyond are not whole in float32, places among them. */
+const mostElements = 2 ** 24;
+
+export interface Findings {
+  readonly steps: readonly Step[];
+  readonly constants: readonly Constant[];
+  readonly checks: readonly RowCheck[];
+}
+
+export interface RowCheck {
+  readonly variable: Var;
+  readonly rows: number;
+  readonly op: string;
+}
+
+export function createBuilder(
+  readers: ReadonlyMap<Atom, number>,
+): Builder & { readonly findings: Findings; name: string } {
+  const steps: Step[] = [];
+  const constants: Constant[] = [];
+  const checks: RowCheck[] = [];
+  const values = new Map<Atom, Formula>();
+  /** What has been stored of a formula that others hold */
+  const storedOf = new Map<Formula, Formula>();
+
+  const store = (x: Formula): Formula => {
+    if (x.stored) return x;
+    const known = storedOf.get(x);
+    if (known) return known;
+    const size = sizeOf(x.shape);
+    if (size > mostElements) {
+      throw new RangeError(
+        `gpu: expected arrays of at most ${mostElements} elements, got ${size} in ${builder.name}; use a smaller batch, checkpoint, or the wasm engine`,
+      );
+    }
+    const { source, arguments: inputs } = writeKernel((code, i) => x.at(code, unravel(code, i, x.shape)));
+    const output: Stored = { size };
+    steps.push({ name: builder.name, source, inputs, output });
+    const result = read(output, x);
+    storedOf.set(x, result);
+    return result;
+  };
+
+  const constant = (x: Dense): Formula => {
+    if (x.fill !== undefined) return filled(x.fill, x);
+    if (x.size === 1) return filled(x.data[0], x);
+    const stored: Stored = { size: x.size };
+    constants.push({ stored, values: x });
+    return read(stored, x);
+  };
+
+  const builder: Builder & { readonly findings: Findings; name: string } = {
+    name: "program",
+    findings: { steps, constants, checks },
+    formula(x) {
+      let value = values.get(x);
+      if (!value) {
+        if (!(x instanceof Dense)) throw new Error("gpu: a variable is used before it is made");
+        value = constant(x);
+        values.set(x, value);
+      }
+      if ((readers.get(x) ?? 0) > 1 && (value.cost > cheap || value.loops)) {
+        value = store(value);
+        values.set(x, value);
+      }
+      return value;
+    },
+    light: (x) => (x.cost > 0 || x.loops ? store(x) : x),
+    straight: (x) => (x.loops || x.length > longest ? store(x) : x),
+    store,
+    define(variable, value) {
+      values.set(variable, value);
+    },
+    checkRows(indices, rows, op) {
+      if (!(indices instanceof Dense)) checks.push({ variable: indices, rows, op });
+    },
+  };
+  return builder;
+}
+
+/** Operands that one kernel can take together: those that read most are stored first. */
+export function together(b: Builder, operands: readonly Formula[]): readonly Formula[] {
+  const list = [...operands];
+  const arrays = (): number => new Set(list.flatMap((x) => [...x.reads])).size;
+  while (arrays() > mostArrays || list.reduce((sum, x) => sum + x.length, 0) > longest) {
+    const most = Math.max(
+      ...list.map((x) => (x.stored || (x.cost === 0 && x.reads.size <= 1) ? -1 : x.reads.size + x.length)),
+    );
+    const at = list.findIndex((x) => !x.stored && x.reads.size + x.length === most);
+    if (at < 0) break;
+    const stored = b.store(list[at]);
+    for (const [i, x] of list.entries()) if (x === list[at] && i !== at) list[i] = stored;
+    list[at] = stored;
+  }
+  return list;
+}
+
+/** A new value from the elements of others. */
+export function map(
+  b: Builder,
+  out: { readonly shape: readonly number[]; readonly dtype: DType },
+  operands: readonly Formula[],
+  { cost, apply }: { readonly cost: number; readonly apply: Parameters<typeof mapped>[3] },
+): Formula {
+  const size = sizeOf(out.shape);
+  // What is stretched would be computed once for each of its places.
+  const ready = operands.map((x) => (sizeOf(x.shape) < size && (x.loops || x.cost > cheap) ? b.store(x) : x));
+  const loops = ready.filter((x) => x.loops);
+  const one = loops.length > 1 ? ready.map((x) => (x.loops && x !== loops[0] ? b.store(x) : x)) : ready;
+  return mapped(out, together(b, one), cost, apply);
+}
+
+/** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
+export const block = 256;
+
+/** Sums of more are cut into blocks. */
+export const longestSum: number = 4 * block;
+
+/** Add up, or take the largest, over axes. */
+export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {
+  const [x] = together(b, [b.straight(given)]);
+  const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
+  const shape = kept.map((axis) => x.shape[axis]);
+  const count = axes.reduce((n, axis) => n * x.shape[axis], 1);
+  if (count > block) {
+    const longestAxis = axes.reduce((best, axis) => (x.shape[axis] > x.shape[best] ? axis : best));
+    const n = x.shape[longestAxis];
+    const chunk = Math.max(2, Math.min(Math.ceil(Math.sqrt(n)), n - 1));
+    if (n > 3) {
+      const chunks = Math.ceil(n / chunk);
+      const partial = computed({ shape: [...shape, chunks], dtype: x.dtype }, [x], x.cost * chunk, (code, place) =>
+        accumulate(op, (term) => {
+          const total = code.variable("0");
+          const at = (inner: readonly string[], j: string): string[] =>
+            x.shape.map((_, axis) => {
+              if (axis === longestAxis) return j;
+              const k = kept.indexOf(axis);
+              return k >= 0 ? place[k] : inner[axes.indexOf(axis)];
+            });
+          const first = code.name(`${place[shape.length]} * ${chunk}`);
+          if (op === "max")
+            code.set(
+              total,
+              x.at(
+                code,
+                at(
+                  axes.map(() => "0"),
+                  first,
+                ),
+              ),
+            );
+          nest(
+            code,
+            axes.map((axis) => (axis === longestAxis ? chunk : x.shape[axis])),
+            (inner) => {
+              const j = code.name(`${first} + ${inner[axes.indexOf(longestAxis)]}`);
+              const add = (): void => code.set(total, term(total, x.at(code, at(inner, j))));
+              if (n % chunk === 0) add();
+              else code.when(`${j} < ${n}`, add);
+            },
+          );
+          return total;
+        }),
+      );
+      return reduced(b, op, b.store(partial), [shape.length]);
+    }
+  }
+  return computed({ shape, dtype: x.dtype }, [x], (x.cost + 1) * count, (code, place) =>
+    accumulate(op, (term) => {
+      const at = (inner: readonly string[]): string[] =>
+        x.shape.map((_, axis) => {
+          const k = kept.indexOf(axis);
+          return k >= 0 ? place[k] : inner[axes.indexOf(axis)];
+        });
+      const total = code.variable("0");
+      if (op === "max") code.set(total, x.at(code, at(axes.map(() => "0"))));
+      nest(
+        code,
+        axes.map((axis) => x.shape[axis]),
+        (inner) => code.set(total, term(total, x.at(code, at(inner)))),
+      );
+      return total;
+    }),
+  );
+}
+
+function accumulate(op: "sum" | "max", build: (term: (total: string, x: string) => string) => string): string {
+  return build((total, x) => (op === "sum" ? `${total} + ${x}` : `Math.max(${total}, ${x})`));
+}
+
+/** Loops within loops. */
+export function nest(
+  code: Parameters<Formula["at"]>[0],
+  counts: readonly number[],
+  body: (places: readonly string[]) => void,
+): void {
+  const visit = (places: readonly string[]): void => {
+    const n = counts[places.length];
+    if (n === undefined) body(places);
+    else if (n === 1) visit([...places, "0"]);
+    else code.loop(n, (index) => visit([...places, index]));
+  };
+  visit([]);
+}

@@ -1,0 +1,114 @@
+import type { Program } from "@fmmformer/autodiff";
+import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Constant, createBuilder, type RowCheck, type Step } from "./builder.ts";
+import type { HostNumber, Stored } from "./code.ts";
+import { filled, hostNumber, read } from "./formula.ts";
+import { fusedOpOf } from "./fused.ts";
+import { rules } from "./rules.ts";
+import type { Split } from "./split.ts";
+
+/** A program as kernels in order. */
+export interface Plan {
+  readonly steps: readonly (Step & { readonly dead: readonly Stored[] })[];
+  readonly constants: readonly Constant[];
+  /** Inputs that must be numbers of rows */
+  readonly checks: readonly { readonly input: number; readonly rows: number; readonly op: string }[];
+  /** Values that are sent before a run: inputs, and what the host computed */
+  readonly sent: ReadonlyMap<Var, Stored>;
+  readonly numbers: readonly Var[];
+  /** Where each result is: in an array, or known on the host */
+  readonly outputs: readonly (Stored | Var | Dense)[];
+}
+
+/** Turn what kernels compute of a program into kernels. */
+export function lower(program: Program, { known, device }: Split): Plan {
+  const readers = new Map<Atom, number>();
+  for (const x of [...device.flatMap(({ ins }) => ins), ...program.outputs]) readers.set(x, (readers.get(x) ?? 0) + 1);
+  const builder = createBuilder(readers);
+  const sent = new Map<Var, Stored>();
+  const numbers: Var[] = [];
+  const enter = (v: Var): void => {
+    if (sizeOf(v.shape) === 0) {
+      builder.define(v, filled(0, v));
+      return;
+    }
+    if (known.has(v) && sizeOf(v.shape) === 1) {
+      const number: HostNumber = { number: numbers.length };
+      numbers.push(v);
+      builder.define(v, hostNumber(number, v));
+      return;
+    }
+    const stored: Stored = { size: sizeOf(v.shape) };
+    sent.set(v, stored);
+    builder.define(v, read(stored, v));
+  };
+  const entered = new Set<Atom>();
+  const need = (x: Atom): void => {
+    if (x instanceof Dense || entered.has(x)) return;
+    entered.add(x);
+    if (known.has(x) || program.inputs.includes(x)) enter(x);
+  };
+  for (const equation of device) {
+    for (const x of equation.ins) need(x);
+    apply(builder, equation);
+  }
+  const outputs = program.outputs.map((y): Stored | Var | Dense => {
+    if (y instanceof Dense || known.has(y)) return y;
+    if (sizeOf(y.shape) === 0) return new Dense(y, 0);
+    need(y);
+    builder.name = "result";
+    return builder.store(builder.formula(y)).stored as Stored;
+  });
+  const { constants, checks } = builder.findings;
+  const alive = [...outputs, ...constants.map(({ stored }) => stored)];
+  return {
+    ...{ constants, sent, numbers, outputs },
+    steps: withDeaths(builder.findings.steps, alive),
+    checks: checksOf(checks, program),
+  };
+}
+
+/** For each kernel the arrays that nothing reads after it. */
+function withDeaths(steps: readonly Step[], alive: readonly unknown[]): Plan["steps"] {
+  const seen = new Set(alive);
+  const found = [...steps].reverse().map((step) => {
+    const dead: Stored[] = [];
+    for (const x of [...step.inputs, step.output]) {
+      if ("number" in x || seen.has(x)) continue;
+      seen.add(x);
+      dead.push(x);
+    }
+    return { ...step, dead };
+  });
+  return found.reverse();
+}
+
+/** Numbers of rows that are computed cannot be checked: rows that do not exist are NaN. */
+function checksOf(checks: readonly RowCheck[], program: Program): Plan["checks"] {
+  return checks.flatMap(({ variable, ...check }) => {
+    const input = program.inputs.indexOf(rootOf(variable, program));
+    return input < 0 ? [] : [{ ...check, input }];
+  });
+}
+
+/** The variable whose elements another one shows in some order. */
+function rootOf(variable: Var, program: Program): Var {
+  const equation = program.equations.find(({ outs }) => outs.includes(variable));
+  const from = equation?.ins[0];
+  const shows = equation && ["reshape", "broadcast", "transpose", "stopGradient"].includes(equation.prim.name);
+  return shows && !(from instanceof Dense) ? rootOf(from as Var, program) : variable;
+}
+
+function apply(builder: ReturnType<typeof createBuilder>, equation: Equation): void {
+  const { prim, params, outs } = equation;
+  builder.name = prim.label?.(params) ?? prim.name;
+  if (outs.every((y) => sizeOf(y.shape) === 0)) {
+    for (const y of outs) builder.define(y, filled(0, y));
+    return;
+  }
+  const rule = fusedOpOf(equation) ?? rules[prim.name];
+  const results = rule(builder, equation, equation.ins.map(builder.formula));
+  outs.forEach((y, i) => {
+    builder.define(y, sizeOf(y.shape) === 0 ? filled(0, y) : results[i]);
+  });
+}

@@ -1,0 +1,80 @@
+import type { Matrix } from "../report/heat-map.ts";
+import { hues, plotSvg } from "./plot.ts";
+import { singularValues } from "./singular-values.ts";
+
+/** How many dimensions an attention map has left when its band is taken away. */
+export interface RankStudy {
+  /** n, of the (n, n) maps */
+  readonly length: number;
+  /** How many maps were looked at */
+  readonly maps: number;
+  /** A singular value counts when it is larger */
+  readonly threshold: number;
+  readonly bands: readonly BandRanks[];
+}
+
+/** Without |i − j| < bandwidth; 0 takes nothing away. */
+export interface BandRanks {
+  readonly bandwidth: number;
+  /** One for each map */
+  readonly ranks: readonly number[];
+  /** The mean over maps of the singular values, the largest first */
+  readonly spectrum: readonly number[];
+}
+
+export interface RankOptions {
+  /** [0, 5, 10, 20] unless told */
+  readonly bandwidths?: readonly number[];
+  /** 1e-6 unless told */
+  readonly threshold?: number;
+}
+
+/**
+ * Count the singular values of attention maps, whole and without bands: what is left is what a low rank must do.
+ *
+ * @param maps - (n, n) each, all of one size
+ * @throws RangeError when there are none, or they differ in size
+ * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, the figure of ranks, https://arxiv.org/abs/2108.02347
+ */
+export function rankStudy(maps: readonly Matrix[], options: RankOptions = {}): RankStudy {
+  const { bandwidths = [0, 5, 10, 20], threshold = 1e-6 } = options;
+  const length = maps[0]?.rows ?? 0;
+  if (length === 0 || maps.some(({ rows, columns }) => rows !== length || columns !== length)) {
+    throw new RangeError("rankStudy: expected one or more square maps of one size, got others");
+  }
+  const bands = bandwidths.map((bandwidth): BandRanks => {
+    const spectra = maps.map((map) => singularValues(withoutBand(map, bandwidth)));
+    return {
+      bandwidth,
+      ranks: spectra.map((values) => values.filter((value) => value > threshold).length),
+      spectrum: Array.from({ length }, (_, i) => spectra.reduce((sum, values) => sum + values[i], 0) / maps.length),
+    };
+  });
+  return { length, maps: maps.length, threshold, bands };
+}
+
+function withoutBand({ rows, columns, data }: Matrix, bandwidth: number): Matrix {
+  const far = (at: number): boolean => Math.abs(Math.floor(at / columns) - (at % columns)) >= bandwidth;
+  return { rows, columns, data: Float64Array.from(data, (value, at) => (far(at) ? value : 0)) };
+}
+
+/** Draw how many maps have which rank, a band after the other, as SVG. */
+export function rankFigure({ length, maps, threshold, bands }: RankStudy): Promise<string> {
+  return plotSvg((Plot) => {
+    const label = (bandwidth: number): string => (bandwidth === 0 ? "whole" : `without band ${bandwidth}`);
+    const points = bands.flatMap(({ bandwidth, ranks }) => ranks.map((rank) => ({ band: label(bandwidth), rank })));
+    return {
+      title: `Ranks of ${maps} attention maps of ${length} tokens, whole and without bands`,
+      x: { label: `singular values above ${threshold} of ${length}`, domain: [0, length] },
+      y: { label: "maps", grid: true },
+      color: { legend: false, domain: bands.map(({ bandwidth }) => label(bandwidth)), range: [...hues] },
+      fy: { label: null, domain: bands.map(({ bandwidth }) => label(bandwidth)) },
+      height: 120 * bands.length + 60,
+      marginRight: 120,
+      marks: [
+        Plot.rectY(points, Plot.binX({ y: "count" }, { x: "rank", fy: "band", fill: "band", thresholds: 32 } as never)),
+        Plot.ruleY([0]),
+      ],
+    };
+  });
+}

@@ -1,0 +1,88 @@
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { writeWhole } from "../files/write-whole.ts";
+import { RunError } from "./run-error.ts";
+
+/** What was measured in a step, of the batch that it trained on. */
+export interface StepLine {
+  readonly kind: "step";
+  readonly step: number;
+  /** in nats */
+  readonly loss: number;
+  /** 0 … 1 */
+  readonly accuracy: number;
+  readonly learningRate: number;
+  readonly tokensPerSecond: number;
+  /** of training so far, evaluations apart */
+  readonly seconds: number;
+}
+
+/** What was measured of a split. */
+export interface EvaluationLine {
+  readonly kind: "validation" | "test";
+  /** Steps made */
+  readonly step: number;
+  readonly loss: number;
+  readonly accuracy: number;
+}
+
+/** A line of metrics.jsonl. */
+export type MetricsLine = StepLine | EvaluationLine;
+
+/** A file of lines, of which the last ones may wait in memory. */
+export interface Metrics {
+  /** Those of the whole run, in order. */
+  readonly lines: readonly MetricsLine[];
+  add(line: MetricsLine): void;
+  /** Write what waits. */
+  flush(): void;
+}
+
+/**
+ * Open the file of a run's metrics, one JSON object a line, to add to it. What it tells of later steps than `step` is dropped, since those
+ * steps are made again; so is a last line that was cut short.
+ *
+ * @throws RunError when another line is no JSON
+ */
+export function openMetrics(path: string, step: number): Metrics {
+  const lines = readMetrics(path).filter((line) => line.step <= step);
+  writeWhole(path, lines.map(format).join(""));
+  let waiting = "";
+  let flushed = performance.now();
+  const flush = (): void => {
+    if (waiting !== "") appendFileSync(path, waiting);
+    waiting = "";
+    flushed = performance.now();
+  };
+  return {
+    lines,
+    add(line) {
+      lines.push(line);
+      waiting += format(line);
+      if (line.kind !== "step" || performance.now() - flushed > 1000) flush();
+    },
+    flush,
+  };
+}
+
+/**
+ * Read the metrics of a run; none where there is no file. A last line without an end is left out: it was being written.
+ *
+ * @throws RunError when another line is no JSON
+ */
+export function readMetrics(path: string): MetricsLine[] {
+  if (!existsSync(path)) return [];
+  const whole = readFileSync(path, "utf8").split("\n").slice(0, -1);
+  return whole.map((line, i) => {
+    try {
+      return JSON.parse(line) as MetricsLine;
+    } catch (cause) {
+      throw new RunError(`metrics: expected JSON in ${path}:${i + 1}, got ${JSON.stringify(line.slice(0, 40))}`, {
+        cause,
+      });
+    }
+  });
+}
+
+function format(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
+}

@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { random, tensor } from "@fmmformer/autodiff";
+import {
+  attentionMaps,
+  efficiencyFigure,
+  efficiencyStudy,
+  fmmformer,
+  rankFigure,
+  rankStudy,
+  switchBoard,
+} from "@fmmformer/models";
+
+test("an attention map has rows that sum to 1, for each layer and head; masked keys and the future are 0", () => {
+  const { vocabulary, length, classes, example } = switchBoard({ votes: 5, majority: 3, symbols: 8, reach: 2 });
+  for (const causal of [false, true]) {
+    const options = {
+      ...{ vocabulary, length, classes, kind: "label-tokens" as const, causal, width: 12, layers: 3, heads: 2 },
+      attention: { kind: "softmax" as const },
+    };
+    const params = fmmformer(options).init(random.key(1));
+    const maps = attentionMaps(options, params, tensor(example("test", 0).tokens));
+    assert.equal(maps.length, 6);
+    for (const { rows, columns, data } of maps) {
+      assert.deepEqual([rows, columns], [length, length]);
+      for (let i = 0; i < length; i++) {
+        const row = Array.from(data).slice(i * length, (i + 1) * length);
+        assert.ok(Math.abs(row.reduce((a, b) => a + b) - 1) < 1e-6);
+        assert.equal(
+          row.some((weight, j) => weight !== 0 && j > i),
+          !causal && i < length - 1,
+        );
+      }
+    }
+    const linear = { ...options, attention: { kind: "linear" as const } };
+    assert.throws(() => attentionMaps(linear, params, tensor(example("test", 0).tokens)), {
+      name: "TypeError",
+      message: "attentionMaps: expected attention of kind softmax, got linear",
+    });
+  }
+});
+
+test("a map that is a band and a low rank is of low rank without the band, and drawn so", async () => {
+  const n = 24;
+  const u = (i: number): number => 0.1 + Math.sin(i) ** 2;
+  const map = (of: (i: number, j: number) => number) => ({
+    rows: n,
+    columns: n,
+    data: Array.from({ length: n * n }, (_, at) => of(Math.floor(at / n), at % n)),
+  });
+  const banded = map((i, j) => (Math.abs(i - j) < 3 ? 1 + ((i * 7 + j * 3) % 5) : 0));
+  const outer = map((i, j) => (Math.abs(i - j) < 3 ? 0 : u(i) * u(j)));
+  const { bands } = rankStudy([banded, outer], { bandwidths: [0, 3] });
+  assert.deepEqual(
+    bands.map(({ bandwidth }) => bandwidth),
+    [0, 3],
+  );
+  assert.ok(bands[0].ranks[0] > n / 2);
+  assert.equal(bands[1].ranks[0], 0);
+  assert.deepEqual(bands[0].ranks[1], bands[1].ranks[1]);
+  const svg = await rankFigure(rankStudy([banded, outer]));
+  assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
+  for (const text of ["whole", "without band 20", "singular values above 0.000001 of 24"])
+    assert.ok(svg.includes(text), text);
+  assert.throws(
+    () => rankStudy([]),
+    /^RangeError: rankStudy: expected one or more square maps of one size, got others$/,
+  );
+  assert.throws(() => rankStudy([banded, { rows: 1, columns: 1, data: [1] }]), RangeError);
+});
+
+test("memory of softmax, band and linear attention grows with the length, which is drawn", async () => {
+  const seen: number[] = [];
+  const study = efficiencyStudy({ lengths: [256, 512, 1024], onPoint: ({ length }) => seen.push(length) });
+  assert.equal(study.points.length, 4 * 2 * 3);
+  assert.deepEqual(
+    seen,
+    study.points.map(({ length }) => length),
+  );
+  for (const { attention, pass } of study.slopes) {
+    const own = study.points.filter((point) => point.attention === attention && point.pass === pass);
+    assert.ok(own.every(({ milliseconds, bytes }) => milliseconds > 0 && bytes > 0));
+    const growth = own[2].bytes / own[1].bytes;
+    assert.ok(growth > 1.5 && growth < 2.3, `${attention}, ${pass}: ${growth}`);
+  }
+  const svg = await efficiencyFigure(study, "memory");
+  for (const text of ["softmax", "fmm-3-kernel-band30", "MiB, forward and backward"])
+    assert.ok(svg.includes(text), text);
+});
+
+test("an attention stops where its next length would take too long", () => {
+  const { points } = efficiencyStudy({
+    attentions: { softmax: { kind: "softmax" } },
+    lengths: [64, 8192],
+    seconds: 0.001,
+  });
+  assert.deepEqual(
+    points.map(({ length }) => length),
+    [64, 64],
+  );
+});
