@@ -164,6 +164,7 @@ export {
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type PathfinderFilesOptions, pathfinderFiles } from "./tasks/pathfinder-files.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
