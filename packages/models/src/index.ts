@@ -179,6 +179,7 @@ export {
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
 export { type OpenTaskOptions, openTask, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type PathfinderFilesOptions, pathfinderFiles } from "./tasks/pathfinder-files.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {

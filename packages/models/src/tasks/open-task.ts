@@ -6,6 +6,7 @@ import { image } from "./image.ts";
 import { listOps } from "./list-ops.ts";
 import { listOpsFiles } from "./list-ops-files.ts";
 import { pathfinder } from "./pathfinder.ts";
+import { pathfinderFiles } from "./pathfinder-files.ts";
 import { retrieval } from "./retrieval.ts";
 import { switchBoard } from "./switch-board.ts";
 import type { Task } from "./task.ts";
@@ -49,7 +50,10 @@ const openers: { readonly [task: string]: Open } = {
   text: read("text", "texts, as aclImdb of https://ai.stanford.edu/~amaas/data/sentiment/", text),
   retrieval: read("retrieval", "new_aan_pairs.*.tsv of https://github.com/google-research/long-range-arena", retrieval),
   image: read("image", "images, as CIFAR-10 of https://www.cs.toronto.edu/~kriz/cifar.html", image),
-  pathfinder: generated("pathfinder", pathfinder),
+  pathfinder: (given) =>
+    given.dir === undefined
+      ? pathfinder(given.options as object)
+      : read("pathfinder", "images", pathfinderFiles)({ ...given, options: {} }),
   copy: generated("copy", copy),
   digits: generated("digits", digits),
   "switch-board": generated("switch-board", switchBoard),
