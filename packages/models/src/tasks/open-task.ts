@@ -1,5 +1,6 @@
 import { checkName } from "../known-name.ts";
 import { associativeRecall } from "./associative-recall.ts";
+import { characters } from "./characters.ts";
 import { copy } from "./copy.ts";
 import { digits } from "./digits.ts";
 import { image } from "./image.ts";
@@ -11,6 +12,7 @@ import { retrieval } from "./retrieval.ts";
 import { switchBoard } from "./switch-board.ts";
 import type { Task } from "./task.ts";
 import { text } from "./text.ts";
+import { words } from "./words.ts";
 
 /** Where a task's files are, and its options. */
 export interface OpenTaskOptions {
@@ -55,6 +57,8 @@ const openers: { readonly [task: string]: Open } = {
       ? pathfinder(given.options as object)
       : read("pathfinder", "images", pathfinderFiles)({ ...given, options: {} }),
   copy: generated("copy", copy),
+  lm: read("lm", "words, as wikitext-103-v1.zip of https://wikitext.smerity.com", words),
+  characters: read("characters", "any texts", characters),
   digits: generated("digits", digits),
   "switch-board": generated("switch-board", switchBoard),
   "associative-recall": generated("associative-recall", associativeRecall),
