@@ -26,8 +26,10 @@ const mixed = (seed: number, ...shape: number[]): Tensor => {
 };
 
 /** Ten steps down the gradient of a small model with a near field: the losses, and the last weights. */
-export function trained(): { readonly losses: number[]; readonly weights: number[] } {
-  const [h, n, d] = [2, 70, 8];
+export async function trained(threads = 1): Promise<{ readonly losses: number[]; readonly weights: number[] }> {
+  const engine = wasm({ threads });
+  await engine.ready();
+  const [h, n, d] = [2, 700, 8];
   const loss = (w: Tensor, x: Tensor): Tensor => {
     const tokens = reshape(matmul(x, w), [h, n, d]);
     const near = nearField(tokens, tokens, tokens, { bandwidth: 5 });
@@ -40,7 +42,7 @@ export function trained(): { readonly losses: number[]; readonly weights: number
       const [value, g] = valueAndGrad(loss)(w, x);
       return { w: sub(w, mul(g, 0.5)), value };
     },
-    { engine: wasm(), donate: [0] },
+    { engine, donate: [0] },
   );
   const x = mixed(1, h * n, 6);
   const losses: number[] = [];
@@ -51,4 +53,20 @@ export function trained(): { readonly losses: number[]; readonly weights: number
     w = next.w;
   }
   return { losses, weights: [...w.data] };
+}
+
+/** A call that does not wait for the threads. */
+export function early(): number {
+  return jit((x: Tensor) => mul(x, 2), { engine: wasm({ threads: 2 }) })(tensor([1])).item();
+}
+
+/** Engines that nothing refers to any longer: their workers end, and a page can make many. */
+export async function many(count: number): Promise<number> {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const engine = wasm({ threads: 3 });
+    await engine.ready();
+    sum += jit((x: Tensor) => mul(x, i), { engine })(tensor([1, 2])).data[1];
+  }
+  return sum;
 }

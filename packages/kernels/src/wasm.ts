@@ -1,4 +1,4 @@
 // The engine that runs programs in WebAssembly.
 export { DonatedError } from "./donation.ts";
-export { type WasmOptions, wasm } from "./wasm/engine.ts";
+export { type WasmEngine, type WasmOptions, wasm } from "./wasm/engine.ts";
 export { explain } from "./wasm/explain.ts";

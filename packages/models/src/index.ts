@@ -171,10 +171,12 @@ export { type Report, renderReport, writeReport } from "./report/report.ts";
 export type { ResultRow } from "./report/results-table.ts";
 export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run-report.ts";
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
+export { type CharactersOptions, characters } from "./tasks/characters.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
 export { type ImageOptions, image } from "./tasks/image.ts";
 export type { ImageTask, Picture } from "./tasks/image-task.ts";
+export type { LanguageTask } from "./tasks/language-task.ts";
 export {
   decodeListOps,
   encodeListOps,
@@ -184,8 +186,9 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
-export { type OpenTaskOptions, openTask, type TaskName, taskNames } from "./tasks/open-task.ts";
+export { type OpenTaskOptions, openTask, taskNames } from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type PathfinderFilesOptions, pathfinderFiles } from "./tasks/pathfinder-files.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";
 export {
@@ -198,6 +201,8 @@ export {
   type TaskFacts,
 } from "./tasks/task.ts";
 export { type TextOptions, text } from "./tasks/text.ts";
+export type { TextPlace } from "./tasks/text-sources.ts";
+export { type WordsOptions, words } from "./tasks/words.ts";
 
 // Figures of the paper
 

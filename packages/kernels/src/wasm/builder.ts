@@ -33,8 +33,8 @@ export interface Builder {
   contiguous(x: Atom | View): View;
   /** Address words of a view: its first element. */
   address(x: View): Place;
-  /** Storage for a whole new value, row-major. */
-  create(like: { readonly shape: readonly number[]; readonly dtype: DType }): View;
+  /** Storage for a whole new value, row-major, or with its axes in another order, the outermost first. */
+  create(like: { readonly shape: readonly number[]; readonly dtype: DType }, order?: readonly number[]): View;
   /** Storage for what kernels leave for each other. */
   space(bytes: number): Place;
   define(variable: Var, value: Value): void;
@@ -85,7 +85,14 @@ export function createBuilder(
   let recent: Chain[] = [];
 
   const buffer = (bytes: number): Buffer => ({ bytes });
-  const create: Builder["create"] = ({ shape, dtype }) => whole(buffer(sizeOf(shape) * bytesOf[dtype]), shape, dtype);
+  const create: Builder["create"] = ({ shape, dtype }, order = rowMajor(shape)) => {
+    const inOrder = order.map((axis) => shape[axis]);
+    const made = whole(buffer(sizeOf(shape) * bytesOf[dtype]), inOrder, dtype);
+    return transposed(
+      made,
+      order.map((_, axis) => order.indexOf(axis)),
+    );
+  };
 
   const locate = (x: Atom): Value => {
     if (!(x instanceof Dense)) {
@@ -107,18 +114,12 @@ export function createBuilder(
   /** Give a value storage, in the order of `axes` of its shape. */
   const store = ({ node, shape }: Lazy, axes?: readonly number[]): View => {
     if (!node.stored) {
-      node.stored = axes ? inOrder(shape, axes, node.dtype) : create({ shape: [sizeOf(shape)], dtype: node.dtype });
-      if (!fits(node.chain, [])) node.stored = create({ shape: [sizeOf(shape)], dtype: node.dtype });
+      const flat = create({ shape: [sizeOf(shape)], dtype: node.dtype });
+      node.stored = axes ? create({ shape, dtype: node.dtype }, axes) : flat;
+      if (!fits(node.chain, [])) node.stored = flat;
       writtenAt.set(node.stored.source as Buffer, node.chain.at);
     }
     return reshaped(node.stored, shape) ?? (reshaped(contiguous(node.stored), shape) as View);
-  };
-  const inOrder = (shape: readonly number[], axes: readonly number[], dtype: DType): View => {
-    const made = create({ shape: axes.map((axis) => shape[axis]), dtype });
-    return transposed(
-      made,
-      axes.map((_, axis) => axes.indexOf(axis)),
-    );
   };
   const viewOf = (x: Value): View => ("node" in x ? store(x) : x);
   const readyAt = (x: View): number => (typeof x.source === "number" ? -1 : (writtenAt.get(x.source) ?? -1));
@@ -228,6 +229,7 @@ export function createBuilder(
     reduce(op, x, axes, out) {
       const value = locate(x);
       if (sizeOf(x.shape) === 0) return define(out, filled(0, out.shape, out.dtype));
+      if (x.dtype === out.dtype && axes.every((axis) => x.shape[axis] === 1)) return builder.reshape(x, out);
       const to = create(out);
       define(out, to);
       const reduction = { axes, shape: x.shape };
@@ -290,6 +292,8 @@ export function createBuilder(
   };
   return builder;
 }
+
+const rowMajor = (shape: readonly number[]): number[] => shape.map((_, axis) => axis);
 
 /** The ops of a chain, for a profile: the first few of them. */
 function labelOf({ instructions, reductions }: Chain): string {

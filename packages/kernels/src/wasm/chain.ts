@@ -162,13 +162,16 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const axes = cut.sizes.map((_, axis) => axis);
   const lastKept = axes.findLastIndex((axis) => reduced[axis]) + 1; // from here on the axes are kept: columns
   const inRow = reduced[axes.length - 1] ?? false;
-  const order = inRow
-    ? [...axes.filter((axis) => !reduced[axis]), ...axes.filter((axis) => reduced[axis])]
-    : [
-        ...axes.filter((axis) => axis < lastKept && !reduced[axis]),
-        ...axes.filter((axis) => reduced[axis]),
-        ...axes.filter((axis) => axis >= lastKept),
-      ];
+  const order =
+    chain.reductions.length === 0
+      ? bestOrder(cut.sizes, walks)
+      : inRow
+        ? [...axes.filter((axis) => !reduced[axis]), ...axes.filter((axis) => reduced[axis])]
+        : [
+            ...axes.filter((axis) => axis < lastKept && !reduced[axis]),
+            ...axes.filter((axis) => reduced[axis]),
+            ...axes.filter((axis) => axis >= lastKept),
+          ];
   const product = (list: readonly number[]): number => list.reduce((n, axis) => n * cut.sizes[axis], 1);
   const rowsReduced = product(axes.filter((axis) => reduced[axis]));
   const columns = inRow || chain.reductions.length === 0 ? 1 : product(axes.filter((axis) => axis >= lastKept));
@@ -309,6 +312,17 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
     },
     ...combines,
   ];
+}
+
+/** The order of axes in which most operands lie one behind the other. */
+function bestOrder(sizes: readonly number[], walks: readonly (readonly number[])[]): readonly number[] {
+  const natural = sizes.map((_, axis) => axis);
+  const orders = walks.map((walk) => natural.toSorted((a, b) => walk[b] - walk[a]));
+  const dense = (order: readonly number[]): number =>
+    walks.filter(
+      (walk) => order.toReversed().reduce((next, axis) => (walk[axis] === next ? next * sizes[axis] : -1), 1) > 0,
+    ).length;
+  return orders.reduce((best, order) => (dense(order) > dense(best) ? order : best), natural);
 }
 
 /** Whether nothing of others lies in the same buffer: what the kernel writes beyond the end of the last tile then harms nobody. */

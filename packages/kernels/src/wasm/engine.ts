@@ -16,24 +16,46 @@ export interface WasmOptions {
   readonly profile?: boolean;
 }
 
+/** An engine that runs programs in WebAssembly. */
+export interface WasmEngine extends Engine {
+  /**
+   * Wait until threads can work: at once in Node, and with one thread; in a page, before the first call.
+   *
+   * @throws Error when this host has no threads, with what helps
+   */
+  ready(): Promise<void>;
+}
+
 /**
  * Make the engine that runs programs in WebAssembly: SIMD kernels, whole programs without JavaScript in between, one arena for all values.
  *
  * Everything compiled by one engine shares its memory, which grows as needed up to 4 GB. Threads are workers over the same memory; they do
- * not keep a process alive.
+ * not keep a process alive. In a browser threads want a page that is cross-origin isolated, an engine made in a worker of it (the main thread
+ * must not wait), and `await engine.ready()` before the first call; one thread wants nothing of this.
  *
  * @throws RangeError when threads is no integer from 1 to 64
  */
-export function wasm(options: WasmOptions = {}): Engine {
+export function wasm(options: WasmOptions = {}): WasmEngine {
   const { threads = 1, profile = false } = options;
   if (!Number.isInteger(threads) || threads < 1 || threads > 64) {
     throw new RangeError(`wasm: expected threads to be an integer from 1 to 64, got ${threads}`);
   }
   let opened: Host | undefined;
+  let serving = false;
   return {
     name: "wasm",
+    async ready() {
+      opened ??= openHost(threads);
+      await opened.machine.starting;
+      serving = true;
+    },
     compile(program, { donated = [] } = {}) {
       opened ??= openHost(threads);
+      if (opened.machine.starting && !serving) {
+        throw new Error(
+          "wasm: expected threads that serve, got some that may not have started; await engine.ready() before the first call",
+        );
+      }
       const kept: Stretch[] = [];
       try {
         return compile(opened, program, { donated, profile, kept });

@@ -1,10 +1,12 @@
 import { shared } from "./binary/shared.ts";
 import { single } from "./binary/single.ts";
-import { instantiate, startWorkers } from "./workers.ts";
+import { expectThreads, instantiate, startWorkers } from "./workers.ts";
 
 /** The module at work: its memory, its functions by number, its workers. */
 export interface Machine {
   readonly threads: number;
+  /** Fulfilled when workers serve; null where there is nothing to wait for. */
+  readonly starting: Promise<void> | null;
   /** Numbers of kernels and elementwise functions in the table, by name */
   readonly functions: ReadonlyMap<string, number>;
   /** Where free memory begins, in bytes */
@@ -38,6 +40,7 @@ const rounds = 64;
 const controlBytes = 64;
 
 export function openMachine(threads: number): Machine {
+  if (threads > 1) expectThreads(threads);
   const bytes = Uint8Array.from(atob(threads > 1 ? shared : single), (c) => c.charCodeAt(0));
   if (!WebAssembly.validate(bytes)) {
     throw new Error(
@@ -51,8 +54,10 @@ export function openMachine(threads: number): Machine {
   const control = Math.ceil(free.value / 64) * 64;
   const base = control + controlBytes;
   let views = viewsOf(memory);
+  const starting = threads > 1 ? startWorkers({ module, memory, control, threads }) : null;
   const machine: Machine = {
     threads,
+    starting,
     functions,
     base,
     views: () => views,
@@ -85,10 +90,7 @@ export function openMachine(threads: number): Machine {
       }
     },
   };
-  if (threads > 1) {
-    startWorkers({ module, memory, control, threads });
-    dropped.register(machine, new Int32Array(memory.buffer, control, controlBytes / 4));
-  }
+  if (threads > 1) dropped.register(machine, new Int32Array(memory.buffer, control, controlBytes / 4));
   return machine;
 }
 

@@ -33,6 +33,13 @@ export function isContiguous({ source, shape, strides }: View): boolean {
   return shape.every((n, axis) => n === 1 || strides[axis] === own[axis]);
 }
 
+/** Axes in the order in which they lie, the outermost first; null where some lie on each other or turned round. */
+export function orderOf({ shape, strides }: View): number[] | null {
+  if (strides.some((s, axis) => s <= 0 && shape[axis] > 1)) return null;
+  const reach = (axis: number): number => (shape[axis] === 1 ? Infinity : strides[axis]);
+  return shape.map((_, axis) => axis).sort((a, b) => (reach(a) === reach(b) ? a - b : reach(b) - reach(a)));
+}
+
 /** Axes in another order. */
 export function transposed(x: View, axes: readonly number[]): View {
   return { ...x, shape: axes.map((axis) => x.shape[axis]), strides: axes.map((axis) => x.strides[axis]) };

@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { experimentOf } from "../experiments/experiments.ts";
-import { nameOf } from "../experiments/plan.ts";
-import { checkName } from "../known-name.ts";
+import { paperResult } from "../experiments/paper-results.ts";
 import { type RunResult, readConfiguration, readResult } from "../training/run-folder.ts";
+import { configurationOf } from "./plan-run.ts";
 import type { TrainFlags } from "./program.ts";
 import { folderOf } from "./train.ts";
 
@@ -12,20 +11,24 @@ export async function compare(
   task: string,
   flags: TrainFlags & { attentions: string[]; seeds: number[] },
 ): Promise<void> {
-  const { attentions: known, reported = {} } = experimentOf(task);
-  for (const name of flags.attentions) {
-    if (!/\.[cm]?[jt]s$/.test(name)) checkName("compare", `attention of ${task}`, name, Object.keys(known));
-  }
+  const chosen = flags.attentions.map((attention) => configurationOf(task, { ...flags, attention }));
   const rows = new Map<string, RunResult[]>();
-  for (const attention of flags.attentions) {
+  for (const [at, configuration] of chosen.entries()) {
+    const { name } = configuration;
     const results: RunResult[] = [];
     for (const seed of flags.seeds) {
-      const out = flags.out ? join(flags.out, `${nameOf(attention)}-${seed}`) : folderOf({ task, attention, seed });
-      if (!readResult(out)) await train(task, { attention, seed, out });
+      const out = flags.out ? join(flags.out, `${name}-${seed}`) : folderOf({ ...configuration, seed });
+      if (!readResult(out)) await train(task, { attention: flags.attentions[at], seed, out });
       results.push(readResult(out) as RunResult);
     }
-    rows.set(nameOf(attention), results);
+    rows.set(name, results);
   }
+  const reported = Object.fromEntries(
+    [...rows.keys()].flatMap((name) => {
+      const found = paperResult(task, name);
+      return found?.measure === "accuracy" ? [[name, found.value]] : [];
+    }),
+  );
   console.log(tableOf(rows, reported));
   const seeds = flags.seeds.length;
   console.log(

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { pngBytes } from "../report/png.ts";
 import { openTask } from "../tasks/open-task.ts";
 import type { Example, Task } from "../tasks/task.ts";
-import { showReading } from "./train.ts";
+import { showReading } from "./plan-run.ts";
 
 export interface InspectFlags {
   readonly data?: string;
@@ -13,7 +13,7 @@ export interface InspectFlags {
 
 /** The command `data`: what a task is made of. */
 export async function inspect(name: string, { data, set, examples, picture }: InspectFlags): Promise<void> {
-  const task = await openTask(name, { dir: data, numbers: set ?? {}, onProgress: showReading(name) });
+  const task = await openTask(name, { dir: data, options: set ?? {}, onProgress: showReading(name) });
   const { kind, vocabulary, length, classes } = task;
   console.log(
     `${task.name}: ${kind}, ${vocabulary} ids, ${length} tokens${kind === "classify-pairs" ? " twice" : ""}, ${classes} classes`,

@@ -7,10 +7,10 @@ export async function evaluateRun(
   out: string,
   { batches, threads }: { batches?: number; threads: number },
 ): Promise<void> {
-  const { plan, model, task, params, step } = await openRun(out);
+  const { plan, task, params, step } = await openRun(out);
   const { batchSize, tests } = plan.evaluation;
   const most = batches ?? tests;
-  const { loss, accuracy } = evaluate(model, params, task, {
+  const { loss, accuracy } = evaluate(plan.model, params, task, {
     batchSize,
     ...(most !== undefined && { batches: most }),
     engine: wasm({ threads }),

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
-import type { Choices } from "../experiments/plan.ts";
+import { taskNames } from "../tasks/open-task.ts";
 import { compare } from "./compare.ts";
 import { inspect } from "./data.ts";
 import { evaluateRun } from "./evaluate.ts";
@@ -8,9 +8,23 @@ import { listModels } from "./models.ts";
 import { trainRun } from "./train.ts";
 
 /** What `train` and its sisters take besides the task. */
-export interface TrainFlags extends Omit<Choices, "task" | "batchSize" | "numbers"> {
-  readonly batch?: number;
+export interface TrainFlags {
+  readonly attention?: string;
+  readonly preset?: string;
+  readonly quick?: boolean;
+  readonly data?: string;
   readonly set?: { readonly [name: string]: number };
+  readonly bandwidth?: number;
+  readonly kernels?: readonly string[];
+  readonly width?: number;
+  readonly layers?: number;
+  readonly heads?: number;
+  readonly hidden?: number;
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly learningRate?: number;
+  readonly seed: number;
+  readonly pretraining?: boolean;
   readonly threads: number;
   readonly out?: string;
   readonly resume?: boolean;
@@ -25,7 +39,7 @@ export function program(): Command {
     .option("--debug", "show where an error comes from")
     .showSuggestionAfterError()
     .exitOverride();
-  const tasks = "listops, text, pathfinder, copy, digits, switch-board, associative-recall";
+  const tasks = taskNames.join(", ");
 
   withTraining(command.command("train").description(`train on a task (${tasks})`).argument("<task>"))
     .option("--from <checkpoint>", "begin with the parameters of another run, as far as they fit")
@@ -84,6 +98,7 @@ export function program(): Command {
 function withTraining(command: Command): Command {
   return command
     .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
+    .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
     .option("--quick", "minutes on two cores, smaller and shorter than the paper")
     .option("--data <dir>", "the folder of the task's files")
     .option("--set <options>", "options of the task, as in length=256", settings)

@@ -100,7 +100,7 @@ function fingerprint({ name, sources, options }: RowsRule<unknown>): string {
 
 async function fillMemory<Facts>(fill: (add: (row: Uint8Array) => void) => Promise<Facts>): Promise<Rows<Facts>> {
   const rows: Uint8Array[] = [];
-  const facts = await fill((row) => rows.push(Uint8Array.from(row)));
+  const facts = await fill((row) => rows.push(new Uint8Array(row)));
   return { facts, count: rows.length, read: (row) => rows[row] };
 }
 

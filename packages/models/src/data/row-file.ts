@@ -55,7 +55,7 @@ export function writeRowFile<Facts>(file: string): RowWriter<Facts> {
   }
 
   function append(bytes: Uint8Array): void {
-    waiting.push(Uint8Array.from(bytes));
+    waiting.push(new Uint8Array(bytes));
     waits += bytes.length;
     size += bytes.length;
     if (waits >= 1 << 20) flush();
@@ -150,7 +150,7 @@ function readIndex<Facts>(descriptor: number): Index<Facts> | undefined {
   const count = header.readDoubleLE(16);
   const bytes = readAt(descriptor, place, fstatSync(descriptor).size - place);
   if (bytes === undefined || checksum(bytes) !== header.readUInt32LE(24)) return undefined;
-  const copy = (from: number, to: number) => Uint8Array.from(bytes.subarray(from, to)).buffer;
+  const copy = (from: number, to: number) => new Uint8Array(bytes.subarray(from, to)).buffer;
   return {
     ends: new Float64Array(copy(0, 8 * count)),
     sums: new Uint32Array(copy(8 * count, 12 * count)),

@@ -13,6 +13,26 @@ export interface ImageTask extends Task {
   image(example: Example): Picture;
 }
 
+/**
+ * An example of a row that is a label and then grey values.
+ *
+ * @param blackIsPadding - whether black pixels are masked
+ */
+export function imageExample(row: Uint8Array, blackIsPadding: boolean): Example {
+  const tokens = new Int32Array(row.subarray(1));
+  const labels = Int32Array.of(row[0]);
+  if (!blackIsPadding) return { tokens, labels };
+  const mask = new Float32Array(tokens.length);
+  for (let at = 0; at < mask.length; at++) mask[at] = tokens[at] === 0 ? 0 : 1;
+  return { tokens, mask, labels };
+}
+
+/** Check the option of the same name. */
+export function checkBlackIsPadding(task: string, value: boolean): void {
+  if (typeof value === "boolean") return;
+  throw new TypeError(`${task}: expected blackIsPadding true or false, got ${value}`);
+}
+
 /** Make a task of images that are read pixel by pixel, row after row, tokens being grey values 0 … 255. */
 export function imageTask(
   rules: Pick<Task, "name" | "classes" | "examples" | "example"> & {

@@ -4,11 +4,10 @@ import { readBytes } from "../data/read-bytes.ts";
 import type { OnBytes } from "../data/read-chunks.ts";
 import { findSources, listFolder, missing, type Source, type Wanted } from "../data/sources.ts";
 import { checkOptions } from "../known-name.ts";
-import { type ImageTask, imageTask } from "./image-task.ts";
+import { checkBlackIsPadding, type ImageTask, imageExample, imageTask } from "./image-task.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
 import { placesBetween, rowSplits } from "./row-splits.ts";
 import { checkShare } from "./share.ts";
-import type { Example, Split } from "./task.ts";
 
 export interface ImageOptions extends ReadOptions {
   /** the folder of CIFAR-10's binary files, or of IDX files */
@@ -47,9 +46,7 @@ export async function image(options: ImageOptions): Promise<ImageTask> {
   const { dir, cache, onProgress, validation = 0.1, blackIsPadding = true, ...numbers } = options;
   const { seed } = integerOptions("image", numbers, { seed: seedOption });
   checkShare("image", "validation", validation);
-  if (typeof blackIsPadding !== "boolean") {
-    throw new TypeError(`image: expected blackIsPadding true or false, got ${blackIsPadding}`);
-  }
+  checkBlackIsPadding("image", blackIsPadding);
 
   const files = layout(dir);
   const rows = await openRows<Facts>({ name: "image", ...files, options: {}, cache, onProgress });
@@ -62,28 +59,15 @@ export async function image(options: ImageOptions): Promise<ImageTask> {
   };
   const { examples, read } = rowSplits(rows, places, seed);
 
-  function example(split: Split, index: number): Example {
-    const row = read(split, index);
-    const tokens = new Int32Array(row.subarray(1));
-    const labels = Int32Array.of(row[0]);
-    return blackIsPadding ? { tokens, mask: maskOf(tokens), labels } : { tokens, labels };
-  }
-
   return imageTask({
     name: "image",
     width,
     height,
     classes,
     examples,
-    example,
+    example: (split, index) => imageExample(read(split, index), blackIsPadding),
     caption: ({ labels }) => `is of class ${labels[0]}`,
   });
-}
-
-function maskOf(tokens: Int32Array): Float32Array {
-  const mask = new Float32Array(tokens.length);
-  for (let at = 0; at < mask.length; at++) mask[at] = tokens[at] === 0 ? 0 : 1;
-  return mask;
 }
 
 /** What is known of the rows, each a label and an image; those of training come first. */

@@ -84,7 +84,7 @@ export const nearField: FusedOp = {
       right,
       float(scale),
       ...inputs.tokens.flatMap((x) => strided(b, x, 3)),
-      ...stridedResult(b, o, 3),
+      ...stridedResult(b, o, 3, inputs.tokens[0]),
       created(b, l),
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
@@ -119,7 +119,7 @@ export const nearFieldPullback: FusedOp = {
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
       ...strided(b, inputs.g, 3),
-      ...[dq, dk, dv].flatMap((y) => stridedResult(b, y, 3)),
+      ...[dq, dk, dv].flatMap((y, i) => stridedResult(b, y, 3, inputs.tokens[i])),
       parts,
       segment,
     ];
@@ -198,7 +198,7 @@ export const fullAttention: FusedOp = {
     const [batch, h, n, d, m] = sizes;
     const words = [
       ...fullWords(b, call, inputs),
-      ...stridedResult(b, o, 3),
+      ...stridedResult(b, o, 3, inputs.tokens[0]),
       created(b, l),
       ...maskWords(b, inputs.mask, n),
       ...biasWords(b, inputs.bias, sizes),
@@ -240,7 +240,7 @@ export const fullAttentionPullback: FusedOp = {
     const flop = 2 * batch * h * n * n;
     if (dq || dbias) {
       const ds = dbias ? b.create({ shape: [...inputs.tokens[0].shape.slice(0, -1), n], dtype: "float32" }) : null;
-      const words = [...before, ...stridedResult(b, dq, 3), ds ? b.address(ds) : 0];
+      const words = [...before, ...stridedResult(b, dq, 3, inputs.tokens[0]), ds ? b.address(ds) : 0];
       const scratch = 4 * (32 * (d + m) + 4096 + 96 * D + 64 * M + 160);
       const written = [...(dq ? [b.view(dq)] : []), ...(ds ? [ds] : [])];
       b.emit(
@@ -256,7 +256,8 @@ export const fullAttentionPullback: FusedOp = {
       if (ds && dbias) b.sumTo(ds, dbias);
     }
     if (!dk && !dv) return;
-    const words = [...before, ...stridedResult(b, dk, 3), ...stridedResult(b, dv, 3)];
+    const [, k, v] = inputs.tokens;
+    const words = [...before, ...stridedResult(b, dk, 3, k), ...stridedResult(b, dv, 3, v)];
     const scratch = 4 * (32 * (d + m) + 4096 + 96 * (D + M) + 160);
     const written = [dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
     b.emit(

@@ -79,7 +79,7 @@ export const farField: FusedOp = {
       ...words,
       ...strided(b, q, 4),
       sums,
-      ...stridedResult(b, terms, 4),
+      ...stridedResult(b, terms, 4, q),
       created(b, weights),
       Number(divide),
       float(eps),
@@ -124,7 +124,7 @@ export const farFieldPullback: FusedOp = {
       dense(b, weights),
       Number(divide),
       float(eps),
-      ...stridedResult(b, dq, 4),
+      ...stridedResult(b, dq, 4, q),
       partials,
     ];
     const ofQueries = 4 * (f * M + F + (m + 1) * F + F + 128 + 64 * M + 64 * F);
@@ -155,8 +155,8 @@ export const farFieldPullback: FusedOp = {
       ...strided(b, k, 4),
       ...strided(b, v, 3),
       sums,
-      ...stridedResult(b, dk, 4),
-      ...stridedResult(b, dv, 3),
+      ...stridedResult(b, dk, 4, k),
+      ...stridedResult(b, dv, 3, v),
     ];
     const ofKeys = 4 * (f * M + F + (m + 1) * F + M + 64 * Math.max(M, F));
     b.emit(

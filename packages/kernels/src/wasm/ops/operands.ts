@@ -3,7 +3,7 @@ import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { Call } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import type { Place, Word } from "../plan.ts";
-import { bytesOf, reshaped, type View } from "../view.ts";
+import { bytesOf, orderOf, reshaped, type View } from "../view.ts";
 
 // What the rules of composed ops have in common.
 
@@ -47,10 +47,12 @@ export function strided(b: Builder, x: Atom | View, core: number): readonly Word
   return [b.address(joined), ...joined.strides.slice(0, core).map((s) => s * bytes)];
 }
 
-/** The same for a result: storage, or four zeros where it is not wanted. */
-export function stridedResult(b: Builder, y: Var | null, core: number): readonly Word[] {
+/** The same for a result that lies as `like` does, an operand of as many axes; zeros where it is not wanted. */
+export function stridedResult(b: Builder, y: Var | null, core: number, like: Atom): readonly Word[] {
   if (!y) return new Array<number>(1 + core).fill(0);
-  const to = b.create(y);
+  const order = orderOf(b.view(like));
+  const last = y.shape.length - 1;
+  const to = order?.[last] === last ? b.create(y, order) : b.create(y);
   b.define(y, to);
   return strided(b, to, core);
 }

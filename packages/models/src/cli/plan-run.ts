@@ -1,0 +1,139 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { isTensor, random, type Tensor } from "@fmmformer/autodiff";
+import type { Attention } from "../attention/attention.ts";
+import type { AttentionModule, Configuration } from "../experiments/configuration.ts";
+import { configure } from "../experiments/configuration.ts";
+import { experiment } from "../experiments/experiments.ts";
+import { modelOptions, type OwnAttention, planOf } from "../experiments/plan-of.ts";
+import { fillNamedTensors } from "../files/named-tensors.ts";
+import type { FmmformerOptions } from "../fmmformer.ts";
+import { pretrainingPlan } from "../pretraining/pretraining-plan.ts";
+import { openTask } from "../tasks/open-task.ts";
+import type { Task } from "../tasks/task.ts";
+import { openCheckpoint } from "../training/checkpoint.ts";
+import type { Json } from "../training/differences.ts";
+import type { Plan } from "../training/run.ts";
+import type { TrainFlags } from "./program.ts";
+
+/** A configuration as the command keeps it in a run's folder. */
+export interface RunConfiguration extends Configuration {
+  /** The folder of the task's files */
+  readonly data: string | null;
+  /** Whether it trains on the task's own inputs */
+  readonly pretraining: boolean;
+}
+
+/** A run that is ready to start. */
+export interface PlannedRun {
+  readonly plan: Plan<unknown>;
+  readonly task: Task;
+  /** What its model is made of */
+  readonly options: FmmformerOptions;
+}
+
+/** What the flags of a command choose. */
+export function configurationOf(task: string, flags: TrainFlags): RunConfiguration {
+  const { attention, preset, bandwidth, kernels, steps, batch, learningRate, seed, quick, set, data, pretraining } =
+    flags;
+  const sizes = { width: flags.width, layers: flags.layers, heads: flags.heads, hidden: flags.hidden };
+  const model = Object.fromEntries(Object.entries(sizes).filter(([, value]) => value !== undefined));
+  const configuration = configure(experiment(task), {
+    ...{ preset, bandwidth, kernels, steps, batchSize: batch, learningRate, seed, quick, model, options: set },
+    attention: attention !== undefined && isModule(attention) ? moduleOf(attention) : attention,
+  });
+  const from = flags.from === undefined ? {} : { from: { path: resolve(flags.from), digest: digestOf(flags.from) } };
+  // A table of tokens that has a row for the mask of pretraining keeps it.
+  const rows = flags.from === undefined ? 0 : rowsOf(flags.from);
+  const known = configuration.model.vocabulary ?? 0;
+  const table = rows > known && !pretraining ? { vocabulary: rows } : {};
+  return {
+    ...{ ...configuration, ...from, model: { ...configuration.model, ...table } },
+    data: data === undefined ? null : resolve(data),
+    pretraining: pretraining ?? false,
+  };
+}
+
+/** Open the task of a configuration and make its model and optimizer. */
+export async function planRun(configuration: RunConfiguration, command?: string): Promise<PlannedRun> {
+  const { task: chosen, data, pretraining, from } = configuration;
+  // With files, the options of a task that makes its examples mean nothing.
+  const task = await openTask(chosen.name, {
+    dir: data ?? undefined,
+    options: chosen.options,
+    onProgress: showReading(chosen.name),
+  });
+  const own = await ownAttention(configuration.model.attention);
+  const plan = pretraining
+    ? pretrainingPlan(configuration, task, own)
+    : (planOf(configuration, task, own) as unknown as Plan<unknown>);
+  const start = from ? { params: startFrom(plan, from.path) } : {};
+  return {
+    plan: { ...plan, ...start, ...(command !== undefined && { command }), configuration: asJson(configuration) },
+    task: plan.task,
+    options: pretraining ? { vocabulary: 1, length: 1, classes: 1 } : modelOptions(configuration, task, own),
+  };
+}
+
+function asJson(x: unknown): Json {
+  return JSON.parse(JSON.stringify(x)) as Json;
+}
+
+function startFrom(plan: Plan<unknown>, path: string): unknown {
+  const [key] = random.split(random.key(plan.seed));
+  const first = plan.model.init(key);
+  const { tensors } = openCheckpoint(path);
+  const { tree, missing } = fillNamedTensors(first, tensors, "params");
+  const all = fillNamedTensors(first, {}, "params").missing;
+  if (missing.length === all.length) {
+    throw new TypeError(`train: expected a checkpoint that fits this model, got ${path}, in which nothing does`);
+  }
+  process.stderr.write(
+    `${all.length - missing.length} tensors are those of ${path}; new: ${missing.join(", ") || "none"}\n`,
+  );
+  return tree;
+}
+
+const embedding = "params.encoder.embedding.tokens.table";
+
+function rowsOf(path: string): number {
+  const table: Tensor | undefined = openCheckpoint(path).tensors[embedding];
+  return isTensor(table) ? table.shape[0] : 0;
+}
+
+export function isModule(attention: string): boolean {
+  return /\.[cm]?[jt]s$/.test(attention);
+}
+
+function moduleOf(path: string): AttentionModule {
+  if (!existsSync(path)) throw new TypeError(`attention: expected a module, got ${path}, which is not there`);
+  return { module: resolve(path), digest: digestOf(path) };
+}
+
+function digestOf(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16);
+}
+
+async function ownAttention(attention: Configuration["model"]["attention"]): Promise<OwnAttention | undefined> {
+  if (!("module" in attention)) return undefined;
+  const found = (await import(pathToFileURL(attention.module).href)) as { attention?: unknown; default?: unknown };
+  const own = found.attention ?? found.default;
+  const whole = typeof own === "object" && own !== null && "init" in own && "apply" in own;
+  if (whole || typeof own === "function") return own as Attention;
+  throw new TypeError(
+    `attention: expected ${attention.module} to export attention: { init, apply }, got another module`,
+  );
+}
+
+/** Files that are read for the first time take a while. */
+export function showReading(task: string): (read: number, size: number) => void {
+  let tenths = 0;
+  return (read, size) => {
+    const reached = Math.floor((10 * read) / Math.max(size, 1));
+    if (reached === tenths) return;
+    tenths = reached;
+    process.stderr.write(`${task}: ${10 * reached} % of ${Math.ceil(size / 1e6)} MB read\n`);
+  };
+}

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, test } from "node:test";
+import { parseSafetensors } from "@fmmformer/models";
+
+const folder = mkdtempSync(join(tmpdir(), "fmmformer-"));
+after(() => rmSync(folder, { recursive: true }));
+
+const node = ["--conditions=@fmmformer/source", "--import=tsx", resolve("packages/models/src/cli/fmmformer.ts")];
+
+/** Run the command in the folder of these tests. */
+function fmmformer(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [...node, ...args], { cwd: folder, encoding: "utf8", env: env() });
+}
+
+/** tsx finds its configuration and packages from the repository, wherever the command runs. */
+function env(): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_OPTIONS: "", TSX_TSCONFIG_PATH: resolve("tsconfig.json"), NO_COLOR: "1" };
+}
+
+const tiny = ["--width", "8", "--hidden", "8", "--layers", "1", "--steps", "6", "--batch", "4"];
+const result = (out: string) => JSON.parse(readFileSync(join(folder, out, "result.json"), "utf8"));
+
+node.splice(1, 1, `--import=${import.meta.resolve("tsx")}`);
+
+test("a run leaves its folder, is evaluated to the same numbers, and is not overwritten", () => {
+  const trained = fmmformer("train", "switch-board", ...tiny, "--out", "a");
+  assert.equal(trained.status, 0, trained.stderr);
+  assert.match(trained.stdout, /^test accuracy \d+\.\d+ %, loss .* parameters of step 6 /);
+  for (const file of ["run.json", "metrics.jsonl", "best.safetensors", "checkpoint.safetensors", "report.html"]) {
+    assert.ok(existsSync(join(folder, "a", file)), file);
+  }
+  assert.match(trained.stderr, /validation at step 6: loss/);
+  const { test: measured } = result("a");
+  const evaluated = fmmformer("evaluate", "a");
+  assert.ok(evaluated.stdout.includes(`loss ${measured.loss.toFixed(4)}`), evaluated.stdout + evaluated.stderr);
+
+  const again = fmmformer("train", "switch-board", ...tiny, "--out", "a");
+  assert.deepEqual([again.status, again.stdout], [1, ""]);
+  assert.match(again.stderr, /^error: run: expected a folder without a run, got a, which has one; [^\n]*\n$/);
+  const other = fmmformer("train", "switch-board", ...tiny, "--seed", "1", "--out", "a", "--resume");
+  assert.match(
+    other.stderr,
+    /error: run: expected the configuration that a began with, got another one \(seed: 0, now 1\)/,
+  );
+});
+
+test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unbroken one", async () => {
+  const long = ["train", "switch-board", ...tiny, "--steps", "400", "--batch", "16"];
+  const args = [...long, "--out", "broken"];
+  const child = spawn(process.execPath, [...node, ...args], {
+    cwd: folder,
+    env: env(),
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  const code = await new Promise((done) => {
+    child.stderr.on("data", (part) => {
+      said += part;
+      if (!child.killed && /step \d+ of 400/.test(said)) child.kill("SIGINT");
+    });
+    child.on("close", done);
+  });
+  assert.equal(code, 130, said);
+  assert.match(said, /stopped after \d+ of 400 steps; go on with --resume --out broken/);
+  assert.ok(!existsSync(join(folder, "broken", "result.json")));
+  const resumed = fmmformer(...long, "--out", "broken", "--resume");
+  const whole = fmmformer(...long, "--out", "whole");
+  assert.deepEqual([resumed.status, whole.status], [0, 0], resumed.stderr + whole.stderr);
+  const parameters = (out: string) => parseSafetensors(readFileSync(join(folder, out, "best.safetensors"))).tensors;
+  const bits = (out: string) => Object.entries(parameters(out)).map(([name, { data }]) => [name, ...data]);
+  assert.deepEqual(bits("broken"), bits("whole"));
+  assert.deepEqual(result("broken").test, result("whole").test);
+});
+
+test("attention of a user's own is trained as ours is", () => {
+  writeFileSync(
+    join(folder, "mean-attention.mjs"),
+    `import { mean, broadcastTo } from ${JSON.stringify(import.meta.resolve("@fmmformer/autodiff"))};
+    export const attention = { init: () => ({}), apply: (_, q, k, v) => broadcastTo(mean(v, { axis: -2, keepDims: true }), v.shape) };`,
+  );
+  const trained = fmmformer("train", "switch-board", ...tiny, "--attention", "mean-attention.mjs");
+  assert.equal(trained.status, 0, trained.stderr);
+  assert.equal(result("runs/switch-board-mean-attention-0").model, "mean-attention");
+  const missing = fmmformer("train", "switch-board", ...tiny, "--attention", "none.mjs");
+  assert.match(missing.stderr, /^error: attention: expected a module, got none.mjs, which is not there\n$/);
+});
+
+test("pretrained parameters are taken where they fit", () => {
+  const sizes = ["--quick", "--width", "8", "--hidden", "8", "--layers", "1", "--steps", "4", "--batch", "4"];
+  const pretrained = fmmformer("pretrain", "digits", ...sizes);
+  assert.equal(pretrained.status, 0, pretrained.stderr);
+  const start = join("runs", "digits-fmm-0-pretraining", "best.safetensors");
+  const trained = fmmformer("train", "digits", ...sizes, "--from", start);
+  assert.equal(trained.status, 0, trained.stderr);
+  assert.match(trained.stderr, /\d+ tensors are those of .*; new: (params\.head\.\w+\.\w+(, )?){4}\n/);
+  assert.match(fmmformer("pretrain", "switch-board", ...tiny).stderr, /^error: pretrain: expected one of listops, /);
+});
+
+test("compare trains what is not trained yet, and claims no order of one seed", () => {
+  const args = ["compare", "switch-board", "--attentions", "fmm,band", ...tiny, "--out", "both"];
+  const { status, stdout, stderr } = fmmformer(...args);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^attention +accuracy % +paper +parameters +tokens\/s +MiB\nfmm +\d+\.\d+ +– +\d+ .*\nband /);
+  assert.match(stdout, /one seed: no order is claimed of fewer than three\n$/);
+  const began = performance.now();
+  assert.equal(fmmformer(...args).stdout, stdout);
+  assert.ok(existsSync(join(folder, "both", "band-0", "result.json")), `${performance.now() - began} ms`);
+});
+
+test("presets are listed with their parameters, and a task is shown", () => {
+  const { stdout } = fmmformer("models", "--json");
+  const listed = JSON.parse(stdout) as { name: string; parameters: number }[];
+  assert.equal(listed.find(({ name }) => name === "listops/fmm-2-kernel-band5")?.parameters, 209_814);
+  const shown = fmmformer("data", "digits", "--set", "side=7", "--examples", "1", "--picture", "digits.png");
+  assert.match(shown.stdout, /^digits: classify, 8 ids, 49 tokens, 10 classes\n {2}train +7,000\n/);
+  assert.deepEqual(
+    [...readFileSync(join(folder, "digits.png")).subarray(1, 4)],
+    [..."PNG"].map((c) => c.charCodeAt(0)),
+  );
+});
+
+test("figures are written with their numbers", () => {
+  const drawn = fmmformer("figure", "efficiency", "--lengths", "64,128", "--seconds", "1");
+  assert.equal(drawn.status, 0, drawn.stderr);
+  for (const file of ["efficiency.json", "efficiency-time.svg", "efficiency-memory.svg"]) {
+    assert.ok(existsSync(join(folder, "figures", file)), file);
+  }
+  fmmformer("train", "switch-board", ...tiny, "--attention", "softmax", "--out", "s");
+  const ranked = fmmformer("figure", "rank", "s", "--examples", "1");
+  assert.match(ranked.stdout, /^whole: rank \d+\.\d of 48 on average\n/, ranked.stderr);
+});
+
+test("what is no command, task, attention or number is told in a line with the nearest one", () => {
+  const cases: [string[], number, RegExp][] = [
+    [["trian", "digits"], 2, /unknown command 'trian'\n\(Did you mean train\?\)/],
+    [["train", "digits", "--stepz", "3"], 2, /unknown option '--stepz'\n\(Did you mean --steps\?\)/],
+    [["train", "digits", "--steps", "many"], 2, /expected a whole number, got many/],
+    [["train", "swich-board"], 1, /^error: experiment: expected task .*; did you mean switch-board\n$/],
+    [["train", "digits", "--attention", "ffm"], 1, /^error: experiment: expected attention .*; did you mean fmm\n$/],
+    [["train", "text"], 1, /^error: text: expected a folder of texts, as aclImdb of https.*give it \(--data DIR\)\n$/],
+    [
+      ["train", "digits", "--data", "x"],
+      1,
+      /^error: digits: expected no folder, got \S+x; this task makes its examples\n$/,
+    ],
+    [["evaluate", "nowhere"], 1, /^error: run: expected a folder of fmmformer train, got nowhere\n$/],
+  ];
+  for (const [args, code, message] of cases) {
+    const { status, stderr } = fmmformer(...args);
+    assert.equal(status, code, stderr);
+    assert.match(stderr, message);
+  }
+  assert.match(fmmformer("train", "swich-board", "--debug").stderr, /\n {4}at /);
+  assert.equal(fmmformer("train", "--help").status, 0);
+});
