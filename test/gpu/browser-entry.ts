@@ -35,7 +35,7 @@ export function misplaced(mode: GpuMode, size: number): Promise<number> {
 }
 
 /** Law 8 for one composed op. */
-export function composed(mode: GpuMode, name: string): Promise<number> {
+export function composed(mode: GpuMode, name: string): Promise<void> {
   const one = opCases.find((each) => each.name === name);
   if (!one) throw new RangeError(`composed: expected an op of the cases, got ${name}`);
   const { op, args, tolerance = 1e-5 } = one;

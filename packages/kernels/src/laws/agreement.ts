@@ -13,16 +13,16 @@ export function tensorsOf(tree: unknown): readonly Tensor[] {
  *
  * @param options.tolerance - relative to the largest number of the tree, since a gradient that is 0 in theory is a rounding error of its
  * neighbours; 0 (the default) wants the same bits, −0 and 0 being one
- * @returns the largest difference, relative in the same way
+ * @param options.onDifference - told the largest difference, relative in the same way
  * @throws LawError with the first place at which they differ
  */
 export function agree(
   law: string,
   actual: unknown,
   expected: unknown,
-  options: { readonly tolerance?: number } = {},
-): number {
-  const { tolerance = 0 } = options;
+  options: { readonly tolerance?: number; readonly onDifference?: (largest: number) => void } = {},
+): void {
+  const { tolerance = 0, onDifference } = options;
   const [found, wanted] = [tensorsOf(actual), tensorsOf(expected)];
   if (found.length !== wanted.length)
     throw new LawError(`${law}: expected ${wanted.length} tensors, got ${found.length}`);
@@ -46,5 +46,5 @@ export function agree(
       apart = Math.max(apart, difference);
     }
   });
-  return apart === 0 ? 0 : apart / largest;
+  onDifference?.(apart === 0 ? 0 : apart / largest);
 }
