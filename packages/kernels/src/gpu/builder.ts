@@ -1,6 +1,6 @@
 import type { DType } from "@fmmformer/autodiff";
 import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
+import { type Code, type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
 import { computed, type Formula, filled, mapped, read, reshaped } from "./formula.ts";
 
 /** One kernel of a program: what it is called, its text, what it is given and what it makes. */
@@ -177,79 +177,46 @@ export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: rea
   const [x] = together(b, [b.straight(given)]);
   const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
   const shape = kept.map((axis) => x.shape[axis]);
-  const count = axes.reduce((n, axis) => n * x.shape[axis], 1);
-  if (count > block) {
-    const longestAxis = axes.reduce((best, axis) => (x.shape[axis] > x.shape[best] ? axis : best));
-    const n = x.shape[longestAxis];
-    const chunk = Math.max(2, Math.min(Math.ceil(Math.sqrt(n)), n - 1));
-    if (n > 3) {
-      const chunks = Math.ceil(n / chunk);
-      const partial = computed({ shape: [...shape, chunks], dtype: x.dtype }, [x], x.cost * chunk, (code, place) =>
-        accumulate(op, (term) => {
-          const total = code.variable("0");
-          const at = (inner: readonly string[], j: string): string[] =>
-            x.shape.map((_, axis) => {
-              if (axis === longestAxis) return j;
-              const k = kept.indexOf(axis);
-              return k >= 0 ? place[k] : inner[axes.indexOf(axis)];
-            });
-          const first = code.name(`${place[shape.length]} * ${chunk}`);
-          if (op === "max")
-            code.set(
-              total,
-              x.at(
-                code,
-                at(
-                  axes.map(() => "0"),
-                  first,
-                ),
-              ),
-            );
-          nest(
-            code,
-            axes.map((axis) => (axis === longestAxis ? chunk : x.shape[axis])),
-            (inner) => {
-              const j = code.name(`${first} + ${inner[axes.indexOf(longestAxis)]}`);
-              const add = (): void => code.set(total, term(total, x.at(code, at(inner, j))));
-              if (n % chunk === 0) add();
-              else code.when(`${j} < ${n}`, add);
-            },
-          );
-          return total;
-        }),
-      );
-      return reduced(b, op, b.store(partial), [shape.length]);
-    }
-  }
-  return computed({ shape, dtype: x.dtype }, [x], (x.cost + 1) * count, (code, place) =>
-    accumulate(op, (term) => {
-      const at = (inner: readonly string[]): string[] =>
-        x.shape.map((_, axis) => {
-          const k = kept.indexOf(axis);
-          return k >= 0 ? place[k] : inner[axes.indexOf(axis)];
-        });
-      const total = code.variable("0");
-      if (op === "max") code.set(total, x.at(code, at(axes.map(() => "0"))));
-      nest(
+  const sizes = axes.map((axis) => x.shape[axis]);
+  const count = sizes.reduce((n, m) => n * m, 1);
+  const most = sizes.indexOf(Math.max(...sizes));
+  const n = sizes[most];
+  /** Sums, or the largest, of so many elements of each axis: of the longest from `first` on, as far as there are any. */
+  const part = (code: Code, place: readonly string[], counts: readonly number[], first: string): string => {
+    const at = (inner: readonly string[]): string =>
+      x.at(
         code,
-        axes.map((axis) => x.shape[axis]),
-        (inner) => code.set(total, term(total, x.at(code, at(inner)))),
+        x.shape.map((_, axis) => (axes.includes(axis) ? inner[axes.indexOf(axis)] : place[kept.indexOf(axis)])),
       );
-      return total;
-    }),
+    const total = code.variable("0");
+    if (op === "max") code.set(total, at(sizes.map((_, i) => (i === most ? first : "0"))));
+    nest(code, counts, (inner) => {
+      const j = first === "0" ? inner[most] : code.name(`${first} + ${inner[most]}`);
+      const take = (): void => {
+        const term = at(inner.map((index, i) => (i === most ? j : index)));
+        code.set(total, op === "sum" ? `${total} + ${term}` : `Math.max(${total}, ${term})`);
+      };
+      if (n % counts[most] === 0) take();
+      else code.when(`${j} < ${n}`, take);
+    });
+    return total;
+  };
+  if (count <= block || n <= 3) {
+    return computed({ shape, dtype: x.dtype }, [x], (x.cost + 1) * count, (code, place) =>
+      part(code, place, sizes, "0"),
+    );
+  }
+  const chunk = Math.max(2, Math.min(Math.ceil(Math.sqrt(n)), n - 1));
+  const parts = { shape: [...shape, Math.ceil(n / chunk)], dtype: x.dtype };
+  const counts = sizes.map((size, i) => (i === most ? chunk : size));
+  const partial = computed(parts, [x], x.cost * chunk, (code, place) =>
+    part(code, place, counts, code.name(`${place[shape.length]} * ${chunk}`)),
   );
-}
-
-function accumulate(op: "sum" | "max", build: (term: (total: string, x: string) => string) => string): string {
-  return build((total, x) => (op === "sum" ? `${total} + ${x}` : `Math.max(${total}, ${x})`));
+  return reduced(b, op, b.store(partial), [shape.length]);
 }
 
 /** Loops within loops. */
-export function nest(
-  code: Parameters<Formula["at"]>[0],
-  counts: readonly number[],
-  body: (places: readonly string[]) => void,
-): void {
+export function nest(code: Code, counts: readonly number[], body: (places: readonly string[]) => void): void {
   const visit = (places: readonly string[]): void => {
     const n = counts[places.length];
     if (n === undefined) body(places);

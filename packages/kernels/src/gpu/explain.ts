@@ -27,19 +27,20 @@ export interface ExplainedKernel {
 export function explainKernels(program: Program): readonly ExplainedKernel[] {
   const compiled = compile(program, []);
   const { steps, sent, constants } = compiled.plan;
-  const origins = originsOf({ steps, sent, constants }, compiled.program);
+  const origins = originsOf({ steps, sent, constants });
   return steps.map(({ name, source, inputs, output }) => ({
     ...{ name, size: output.size, source },
     reads: inputs.map((x) => origins.get(x) ?? "sent"),
   }));
 }
 
-function originsOf(
-  { steps, sent, constants }: Pick<Plan, "steps" | "sent" | "constants">,
-  { inputs }: Program,
-): ReadonlyMap<Stored | HostNumber, string> {
+function originsOf({
+  steps,
+  sent,
+  constants,
+}: Pick<Plan, "steps" | "sent" | "constants">): ReadonlyMap<Stored | HostNumber, string> {
   const origins = new Map<Stored | HostNumber, string>();
-  for (const [v, stored] of sent) if (inputs.includes(v)) origins.set(stored, `input ${inputs.indexOf(v)}`);
+  for (const { input, stored } of sent) if (input >= 0) origins.set(stored, `input ${input}`);
   for (const { stored } of constants) origins.set(stored, "constant");
   for (const [i, { output }] of steps.entries()) origins.set(output, `kernel ${i}`);
   return origins;

@@ -15,8 +15,7 @@ const mostRounds = 64;
 
 /** A program without loops and without calls that have no kernels. */
 export function flat(program: Program, hasKernel: (call: Equation) => boolean): Program {
-  const keep = (call: Equation): boolean => hasKernel(call);
-  const found = inlineCalls(program, keep);
+  const found = inlineCalls(program, hasKernel);
   if (!found.equations.some(isScan)) return found;
   const inputs = found.inputs.map((v) => new Dense(v, 0));
   const unrolled = trace((...xs: readonly Tensor[]) => run(found, xs))(...inputs);

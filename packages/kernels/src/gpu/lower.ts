@@ -13,8 +13,8 @@ export interface Plan {
   readonly constants: readonly Constant[];
   /** Inputs that must be numbers of rows */
   readonly checks: readonly { readonly input: number; readonly rows: number; readonly op: string }[];
-  /** Values that are sent before a run: inputs, and what the host computed */
-  readonly sent: ReadonlyMap<Var, Stored>;
+  /** Values that are sent before a run: inputs, by place, and what the host computed, which is no input: −1 */
+  readonly sent: readonly { readonly variable: Var; readonly input: number; readonly stored: Stored }[];
   readonly numbers: readonly Var[];
   /** Where each result is: in an array, or known on the host */
   readonly outputs: readonly (Stored | Var | Dense)[];
@@ -25,7 +25,7 @@ export function lower(program: Program, { known, device }: Split): Plan {
   const readers = new Map<Atom, number>();
   for (const x of [...device.flatMap(({ ins }) => ins), ...program.outputs]) readers.set(x, (readers.get(x) ?? 0) + 1);
   const builder = createBuilder(readers);
-  const sent = new Map<Var, Stored>();
+  const sent: Plan["sent"][number][] = [];
   const numbers: Var[] = [];
   const enter = (v: Var): void => {
     if (sizeOf(v.shape) === 0) {
@@ -40,7 +40,7 @@ export function lower(program: Program, { known, device }: Split): Plan {
     }
     checkSize(sizeOf(v.shape), "an input");
     const stored: Stored = { size: sizeOf(v.shape) };
-    sent.set(v, stored);
+    sent.push({ variable: v, input: program.inputs.indexOf(v), stored });
     builder.define(v, read(stored, v));
   };
   const entered = new Set<Atom>();

@@ -48,8 +48,8 @@ export async function run(
       constants.set(stored, handle);
       borrow(stored, handle);
     }
-    for (const [v, stored] of plan.sent) {
-      const x = known.get(v) ?? values[program.inputs.indexOf(v)];
+    for (const { variable, input, stored } of plan.sent) {
+      const x = known.get(variable) ?? values[input];
       const resident = residentOf(x);
       if (resident?.device === device) borrow(stored, handleOf(resident));
       else handles.set(stored, await device.write(numbersOf(await fetched(x))));

@@ -1,6 +1,5 @@
 import type { Configuration } from "../experiments/configuration.ts";
 import { modelOptions, type OwnAttention, planOf } from "../experiments/plan-of.ts";
-import { fmmformer } from "../fmmformer.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { Task } from "../tasks/task.ts";
 import type { Plan } from "../training/run.ts";
@@ -44,7 +43,6 @@ export function pretrainingPlan(configuration: Configuration, task: Task, own?: 
   const { width = 64, heads = 2, layers = 2, hidden = 4 * width } = options;
   const sizes = { width, heads, layers, hidden, levels };
   const grey = greyLabeller({ ...options, ...sizes, attention: attention as never });
-  fmmformer({ ...options, classes: levels, kind: "label-tokens", ...(attention && { attention }) }); // refuses what is no model
   const { maps: _____, ...rest } = plan;
   return { ...rest, model: grey as Layer<unknown> };
 }

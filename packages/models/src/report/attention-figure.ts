@@ -1,5 +1,6 @@
-import { colourBar, type Frame, greys, type Matrix, magma, type Palette, picture } from "./heat-map.ts";
+import { colourBar, type Frame, type Matrix, magma, type Palette, picture } from "./heat-map.ts";
 import { type Html, html } from "./html.ts";
+import { greys } from "./png.ts";
 
 /** Attention weights of a near field: (n, left + right + 1); slot t of row i is key i − left + t. */
 export interface Band {

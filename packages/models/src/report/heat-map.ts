@@ -19,9 +19,6 @@ export interface Frame {
 /** 256 colours, from the smallest number to the largest. */
 export type Palette = Uint8Array;
 
-/** From black to white, so that 0, the paper, does not glare on a dark page. */
-export const greys: Palette = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
-
 /** Load the colour map magma: equal steps of a number look equal, in grey and to the colour-blind as well. */
 export async function magma(): Promise<Palette> {
   const { scale } = await import("@observablehq/plot");

@@ -5,7 +5,8 @@ export function pngUri(width: number, pixels: Uint8Array, palette: Uint8Array): 
   return `data:image/png;base64,${pngBytes(width, pixels, palette).toString("base64")}`;
 }
 
-const greys = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
+/** From black to white, so that 0, the paper, does not glare on a dark page. */
+export const greys: Uint8Array = Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
 
 /**
  * Encode an image of at most 256 colours as a PNG.

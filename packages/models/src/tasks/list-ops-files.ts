@@ -1,12 +1,11 @@
 import { DataError } from "../data/data-error.ts";
-import { openRows, type ReadOptions, readOptionNames } from "../data/open-rows.ts";
-import { readLines } from "../data/read-lines.ts";
-import { findSources, type Wanted } from "../data/sources.ts";
+import { type ReadOptions, readOptionNames } from "../data/open-rows.ts";
+import type { Wanted } from "../data/sources.ts";
 import { checkOptions } from "../known-name.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
-import { decodeListOps, encodeListOps, listOpsVocabulary } from "./list-ops.ts";
+import { encodeListOps, listOpsFacts } from "./list-ops.ts";
+import { openSplitFiles } from "./open-split-files.ts";
 import { padded, paddedLength } from "./padded.ts";
-import { placesBetween, rowSplits } from "./row-splits.ts";
 import { defineTask, type Example, type Split, type Task } from "./task.ts";
 
 export interface ListOpsFilesOptions extends ReadOptions {
@@ -48,56 +47,21 @@ export async function listOpsFiles(options: ListOpsFilesOptions): Promise<Task> 
     seed: seedOption,
   });
   const length = paddedLength(maxLength);
-  const sources = findSources(wanted, dir, Object.values(files));
-
-  const rows = await openRows<Record<Split, number>>({
-    name: "listOps",
-    sources,
-    options: { maxLength },
-    cache,
-    onProgress,
-    async fill(add, onBytes) {
-      const counts = { train: 0, validation: 0, test: 0 };
-      for (const [at, split] of (Object.keys(files) as Split[]).entries()) {
-        const file = sources[at].path;
-        for await (const { number, bytes } of readLines("listOpsFiles", file, onBytes)) {
-          const text = bytes.toString("latin1");
-          if (number === 1) checkHeader(text, file);
-          else if (text !== "") {
-            add(readList(text, maxLength, { file, line: number }));
-            counts[split]++;
-          }
-        }
-        if (counts[split] === 0) throw new DataError("listOpsFiles: expected lists, got none", { file });
-      }
-      return counts;
+  const { examples, read } = await openSplitFiles({
+    ...{ name: "listOps", dir, wanted, files, what: "lists", maxLength, seed, cache, onProgress },
+    read({ number, bytes }, file) {
+      const text = bytes.toString("latin1");
+      if (number === 1) checkHeader(text, file);
+      return number === 1 || text === "" ? null : readList(text, maxLength, { file, line: number });
     },
   });
-
-  const { train, validation } = rows.facts;
-  const places = {
-    train: placesBetween(0, train),
-    validation: placesBetween(train, train + validation),
-    test: placesBetween(train + validation, rows.count),
-  };
-  const { examples, read } = rowSplits(rows, places, seed);
 
   function example(split: Split, index: number): Example {
     const row = read(split, index);
     return { ...padded(row.subarray(1), length), labels: Int32Array.of(row[0]) };
   }
 
-  return defineTask({
-    name: "listOps",
-    kind: "classify",
-    causal: false,
-    vocabulary: listOpsVocabulary,
-    length,
-    classes: 10,
-    examples,
-    example,
-    describe: ({ tokens, labels }) => `${decodeListOps(tokens)} = ${labels[0]}`,
-  });
+  return defineTask({ ...listOpsFacts, length, examples, example });
 }
 
 function checkHeader(text: string, file: string): void {

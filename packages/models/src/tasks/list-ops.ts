@@ -28,8 +28,6 @@ export const listOpsSizes: Readonly<Record<"paper" | "small", ListOpsOptions>> =
 
 /** The 15 symbols; the id of a symbol is its place here, plus 1. 0 is padding. */
 const symbols = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "[MIN", "[MAX", "[MED", "[SM", "]"] as const;
-/** How many token ids there are, padding included. */
-export const listOpsVocabulary: number = symbols.length + 1;
 const firstOperator = 11;
 /** Where a tree goes by the remainder of its fingerprint, all from 2 on to training. */
 const splits = ["test", "validation", "train"] as const;
@@ -134,18 +132,18 @@ export function listOps(options: ListOpsOptions = {}): Task {
     return { tokens, mask, labels: Int32Array.of(evaluateListOps(tree)) };
   }
 
-  return defineTask({
-    name: "listOps",
-    kind: "classify",
-    causal: false,
-    vocabulary: listOpsVocabulary,
-    length,
-    classes: 10,
-    examples,
-    example,
-    describe: ({ tokens, labels }) => `${decodeListOps(tokens)} = ${labels[0]}`,
-  });
+  return defineTask({ ...listOpsFacts, length, examples, example });
 }
+
+/** What lists are as a task, generated or read from files. */
+export const listOpsFacts: Pick<Task, "name" | "kind" | "causal" | "vocabulary" | "classes" | "describe"> = {
+  name: "listOps",
+  kind: "classify",
+  causal: false,
+  vocabulary: symbols.length + 1,
+  classes: 10,
+  describe: ({ tokens, labels }) => `${decodeListOps(tokens)} = ${labels[0]}`,
+};
 
 /** 53 bits of a tree. That any two of 100,000 share them has a chance of 10⁻⁶, and then one of the two is not used. */
 function fingerprint(tokens: Uint8Array): number {

@@ -44,18 +44,18 @@ const read =
     return open({ ...options, dir, ...(onProgress && { onProgress }) } as never);
   };
 
+/** A task over files, or, without a folder, one that makes its examples; its options are those of the latter. */
+const either =
+  (make: (options: object) => Task, reading: Open): Open =>
+  (given) =>
+    given.dir === undefined ? make(given.options as object) : reading({ ...given, options: {} });
+
 const openers: { readonly [task: string]: Open } = {
-  listops: (given) =>
-    given.dir === undefined
-      ? listOps(given.options as object)
-      : read("listops", "TSV files", listOpsFiles)({ ...given, options: {} }),
+  listops: either(listOps, read("listops", "TSV files", listOpsFiles)),
   text: read("text", "texts, as aclImdb of https://ai.stanford.edu/~amaas/data/sentiment/", text),
   retrieval: read("retrieval", "new_aan_pairs.*.tsv of https://github.com/google-research/long-range-arena", retrieval),
   image: read("image", "images, as CIFAR-10 of https://www.cs.toronto.edu/~kriz/cifar.html", image),
-  pathfinder: (given) =>
-    given.dir === undefined
-      ? pathfinder(given.options as object)
-      : read("pathfinder", "images", pathfinderFiles)({ ...given, options: {} }),
+  pathfinder: either(pathfinder, read("pathfinder", "images", pathfinderFiles)),
   copy: generated("copy", copy),
   lm: read("lm", "words, as wikitext-103-v1.zip of https://wikitext.smerity.com", words),
   characters: read("characters", "any texts", characters),

@@ -1,4 +1,6 @@
+import { epochOrder } from "./epoch-order.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
+import { placesBetween } from "./row-splits.ts";
 import { type Stream, stream } from "./stream.ts";
 import { defineTask, type Example, type Split, type Task } from "./task.ts";
 
@@ -68,18 +70,10 @@ export function pathfinder(options: PathfinderOptions = {}): PathfinderTask {
     },
   );
   const examples = { train, validation, test };
-  let order: { epoch: number; places: Int32Array } | undefined;
-
-  function shuffled(epoch: number): Int32Array {
-    if (order?.epoch !== epoch) {
-      const places = Int32Array.from({ length: train }, (_, place) => place);
-      order = { epoch, places: stream(seed, "all", epoch).shuffle(places) };
-    }
-    return order.places;
-  }
+  const inOrder = epochOrder(seed, placesBetween(0, train), "all");
 
   function example(split: Split, index: number): Example {
-    const place = split === "train" ? shuffled(Math.floor(index / train))[index % train] : index;
+    const place = split === "train" ? inOrder(index) : index;
     const random = stream(seed, split, place);
     const lengths = [contourLength, contourLength, ...new Array<number>(distractors).fill(distractorLength)];
     const label = place % 2;

@@ -1,12 +1,12 @@
 import { DataError } from "../data/data-error.ts";
-import { openRows, type ReadOptions, readOptionNames } from "../data/open-rows.ts";
-import { type Line, readLines } from "../data/read-lines.ts";
-import { findSources, type Wanted } from "../data/sources.ts";
+import { type ReadOptions, readOptionNames } from "../data/open-rows.ts";
+import type { Line } from "../data/read-lines.ts";
+import type { Wanted } from "../data/sources.ts";
 import { checkOptions } from "../known-name.ts";
 import { byteVocabulary, decodeBytes, encodeBytes } from "./byte-tokens.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
+import { openSplitFiles } from "./open-split-files.ts";
 import { padded, paddedLength } from "./padded.ts";
-import { placesBetween, rowSplits } from "./row-splits.ts";
 import { defineTask, type Example, type Split, type Task } from "./task.ts";
 
 export interface RetrievalOptions extends ReadOptions {
@@ -53,36 +53,10 @@ export async function retrieval(options: RetrievalOptions): Promise<Task> {
     seed: seedOption,
   });
   const length = paddedLength(maxLength);
-  const sources = findSources(wanted, dir, Object.values(files));
-
-  const rows = await openRows<Record<Split, number>>({
-    name: "retrieval",
-    sources,
-    options: { maxLength },
-    cache,
-    onProgress,
-    async fill(add, onBytes) {
-      const counts = { train: 0, validation: 0, test: 0 };
-      for (const [at, split] of (Object.keys(files) as Split[]).entries()) {
-        const file = sources[at].path;
-        for await (const line of readLines("retrieval", file, onBytes)) {
-          if (line.bytes.length === 0) continue;
-          add(readPair(line, maxLength, file));
-          counts[split]++;
-        }
-        if (counts[split] === 0) throw new DataError("retrieval: expected pairs, got none", { file });
-      }
-      return counts;
-    },
+  const { examples, read } = await openSplitFiles({
+    ...{ name: "retrieval", dir, wanted, files, what: "pairs", maxLength, seed, cache, onProgress },
+    read: (line, file) => (line.bytes.length === 0 ? null : readPair(line, maxLength, file)),
   });
-
-  const { train, validation } = rows.facts;
-  const places = {
-    train: placesBetween(0, train),
-    validation: placesBetween(train, train + validation),
-    test: placesBetween(train + validation, rows.count),
-  };
-  const { examples, read } = rowSplits(rows, places, seed);
 
   function example(split: Split, index: number): Example {
     const row = read(split, index);
