@@ -13,7 +13,12 @@ const node = ["--conditions=@fmmformer/source", "--import=tsx", resolve("package
 
 /** Run the command in the folder of these tests. */
 function fmmformer(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [...node, ...args], { cwd: folder, encoding: "utf8", env: env() });
+  return spawnSync(process.execPath, [...node, ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    env: env(),
+    timeout: 120_000,
+  });
 }
 
 /** tsx finds its configuration and packages from the repository, wherever the command runs. */
@@ -55,6 +60,7 @@ test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unb
     cwd: folder,
     env: env(),
     stdio: ["ignore", "ignore", "pipe"],
+    timeout: 120_000,
   });
   let said = "";
   const code = await new Promise((done) => {
@@ -65,7 +71,10 @@ test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unb
     child.on("close", done);
   });
   assert.equal(code, 130, said);
-  assert.match(said, /stopped after \d+ of 400 steps; go on with --resume --out broken/);
+  assert.match(
+    said,
+    /stopped after \d+ of 400 steps; go on with\n {2}fmmformer train switch-board .* --out broken --resume\n/,
+  );
   assert.ok(!existsSync(join(folder, "broken", "result.json")));
   const resumed = fmmformer(...long, "--out", "broken", "--resume");
   const whole = fmmformer(...long, "--out", "whole");
@@ -100,15 +109,79 @@ test("pretrained parameters are taken where they fit", () => {
   assert.match(fmmformer("pretrain", "switch-board", ...tiny).stderr, /^error: pretrain: expected one of listops, /);
 });
 
-test("compare trains what is not trained yet, and claims no order of one seed", () => {
+test("compare trains what is not trained yet, and claims no order of fewer than three seeds", () => {
   const args = ["compare", "switch-board", "--attentions", "fmm,band", ...tiny, "--out", "both"];
   const { status, stdout, stderr } = fmmformer(...args);
   assert.equal(status, 0, stderr);
-  assert.match(stdout, /^attention +accuracy % +paper +parameters +tokens\/s +MiB\nfmm +\d+\.\d+ +– +\d+ .*\nband /);
+  assert.match(
+    stdout,
+    /^attention +accuracy % +paper +loss +parameters +tokens\/s +MiB\nfmm +\d+\.\d+ +– +\d.*\nband /,
+  );
   assert.match(stdout, /one seed: no order is claimed of fewer than three\n$/);
-  const began = performance.now();
-  assert.equal(fmmformer(...args).stdout, stdout);
-  assert.ok(existsSync(join(folder, "both", "band-0", "result.json")), `${performance.now() - began} ms`);
+  assert.equal(fmmformer(...args).stdout, stdout, "runs are not made again");
+
+  const three = fmmformer(...args, "--seeds", "0,1,2", "--json");
+  assert.equal(three.status, 0, three.stderr);
+  const rows = JSON.parse(three.stdout) as { accuracy: object; seeds: number[]; peakMemory: number }[];
+  const shares = [0, 1, 2].map((seed) => result(`both/band-${seed}`).test.accuracy as number);
+  const mean = shares.reduce((sum, x) => sum + x, 0) / 3;
+  const deviation = Math.sqrt(shares.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 2);
+  assert.deepEqual(rows[1].accuracy, { mean, deviation });
+  assert.deepEqual(rows[1].seeds, [0, 1, 2]);
+  assert.ok(rows[1].peakMemory > 1e7);
+  const page = readFileSync(join(folder, "both", "switch-board-compared.html"), "utf8");
+  assert.match(page, /over 3 seeds; (fmm|band) [&≈].* (fmm|band), where ≈/);
+});
+
+test("compare takes no run for another that had other options", () => {
+  const args = ["compare", "switch-board", "--attentions", "fmm", ...tiny, "--out", "both"];
+  const refused = fmmformer(...args, "--learning-rate", "0.5");
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /got another one \(optimizer\.schedule\.peak: 0\.01, now 0\.5\)/);
+  const anew = fmmformer(...args, "--learning-rate", "0.5", "--force");
+  assert.equal(anew.status, 0, anew.stderr);
+  assert.equal(result("both/fmm-0").configuration.optimizer.schedule.peak, 0.5);
+});
+
+test("a model that names the next token writes on, and is trained on another task's inputs", () => {
+  const copied = [
+    "--quick",
+    "--width",
+    "8",
+    "--hidden",
+    "8",
+    "--layers",
+    "1",
+    "--steps",
+    "3",
+    "--batch",
+    "2",
+    "--tests",
+    "1",
+  ];
+  const trained = fmmformer("train", "copy", ...copied, "--out", "c");
+  assert.equal(trained.status, 0, trained.stderr);
+  assert.match(trained.stdout, /^test accuracy .*, perplexity \d+\.\d+ with/);
+  const write = ["generate", "c", "--prompt", "3 1 4 0 3", "--length", "4"];
+  const written = fmmformer(...write);
+  assert.match(written.stdout, /^3 1 4 0 3( \d+){4}\n$/, written.stderr);
+  assert.equal(fmmformer(...write, "--seed", "0", "--threads", "2").stdout, written.stdout);
+  assert.match(fmmformer("generate", "c", "--prompt", "3 11").stderr, /^error: generate: expected token ids in 0 … 10/);
+  assert.match(fmmformer("generate", "a").stderr, /^error: generate: expected a run that names the next token/);
+  const json = fmmformer("evaluate", "c", "--split", "validation", "--json");
+  const { split, loss } = JSON.parse(json.stdout);
+  assert.deepEqual([split, loss], ["validation", result("c").best.loss]);
+
+  const causal = fmmformer("pretrain", "digits", ...copied, "--attention", "fast-weight", "--causal", "--out", "next");
+  assert.equal(causal.status, 0, causal.stderr);
+  assert.equal(result("next").task, "digits, next token");
+  const from = fmmformer("train", "digits", ...copied, "--attention", "fast-weight", "--causal", "--from", "next");
+  assert.match(from.stderr, /new: (params\.head\.\w+\.\w+(, )?){4}\n/);
+  const none = fmmformer("train", "digits", ...copied, "--from", "nowhere");
+  assert.match(
+    none.stderr,
+    /^error: train: expected a run or a checkpoint to begin with, got nowhere, which is none\n$/,
+  );
 });
 
 test("presets are listed with their parameters, and a task is shown", () => {
@@ -136,9 +209,9 @@ test("figures are written with their numbers", () => {
 
 test("what is no command, task, attention or number is told in a line with the nearest one", () => {
   const cases: [string[], number, RegExp][] = [
-    [["trian", "digits"], 2, /unknown command 'trian'\n\(Did you mean train\?\)/],
-    [["train", "digits", "--stepz", "3"], 2, /unknown option '--stepz'\n\(Did you mean --steps\?\)/],
-    [["train", "digits", "--steps", "many"], 2, /expected a whole number, got many/],
+    [["trian", "digits"], 2, /^error: unknown command 'trian'; did you mean train\n$/],
+    [["train", "digits", "--stepz", "3"], 2, /^error: unknown option '--stepz'; did you mean --steps\n$/],
+    [["train", "digits", "--steps", "many"], 2, /^error: .*expected a whole number, got many\n$/],
     [["train", "swich-board"], 1, /^error: experiment: expected task .*; did you mean switch-board\n$/],
     [["train", "digits", "--attention", "ffm"], 1, /^error: experiment: expected attention .*; did you mean fmm\n$/],
     [["train", "text"], 1, /^error: text: expected a folder of texts, as aclImdb of https.*give it \(--data DIR\)\n$/],

@@ -168,12 +168,12 @@ test("an experiment is no larger when it is quick", () => {
   }
 });
 
-test("a model that is too small for its task, or of another kind, is refused", () => {
+test("a model grows with its task, and one of another kind is refused", () => {
   const run = configure(experiment("listops"), { model: { length: 64 } });
-  assert.throws(() => modelOptions(run, listOps({ minLength: 60, maxLength: 100 })), {
-    name: "RangeError",
-    message: "experiment: expected length ≥ 128 for listOps, got 64",
-  });
+  const { length, vocabulary, classes } = modelOptions(run, listOps({ minLength: 60, maxLength: 100 }));
+  assert.deepEqual([length, vocabulary, classes], [128, 32, 10]);
+  const many = modelOptions(run, { ...listOps({ minLength: 60, maxLength: 100 }), vocabulary: 40, classes: 12 });
+  assert.deepEqual([many.vocabulary, many.classes], [40, 12]);
   const labels = configure(experiment("copy"), { model: { kind: "classify" } });
   assert.throws(() => modelOptions(labels, copy()), /expected a model of kind label-tokens for copy, got classify/);
 });

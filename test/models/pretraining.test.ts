@@ -11,6 +11,7 @@ import {
   listOps,
   listOpsSizes,
   maskedTask,
+  nextTokenTask,
   switchBoard,
   train,
 } from "@fmmformer/models";
@@ -115,4 +116,48 @@ test("the loss of greys is their mean distance, over what is asked for", () => {
 test("a causal task stays causal behind its mask", () => {
   assert.equal(maskedTask(copy({ length: 16 }), { share: 0.2 }).causal, true);
   assert.equal(maskedTask(switchBoard(), { share: 0.2 }).causal, false);
+});
+
+test("a causal model is asked for the next token, padding and what follows the end apart", () => {
+  const next = nextTokenTask(lists);
+  assert.deepEqual([next.causal, next.vocabulary, next.classes], [true, lists.vocabulary, lists.vocabulary]);
+  for (let index = 0; index < 50; index++) {
+    const { tokens, labels, weights, mask } = next.example("train", index);
+    assert.deepEqual(tokens, lists.example("train", index).tokens);
+    const count = mask!.reduce((sum, x) => sum + x, 0);
+    weights!.forEach((weight, i) => {
+      assert.equal(weight, Number(i + 1 < count), `${i} of ${count}`);
+      if (weight === 1) assert.equal(labels[i], tokens[i + 1]);
+    });
+  }
+});
+
+test("of a pair each sequence is asked for its own next tokens", () => {
+  const pairs = defineTask({
+    ...lists,
+    kind: "classify-pairs",
+    length: 3,
+    examples: { train: 2, validation: 2, test: 2 },
+    example: () => ({
+      tokens: Int32Array.of(1, 2, 3, 4, 5, 0),
+      mask: Float32Array.of(1, 1, 1, 1, 1, 0),
+      labels: Int32Array.of(0),
+    }),
+  });
+  const next = nextTokenTask(pairs);
+  assert.deepEqual(next.examples, { train: 4, validation: 4, test: 4 });
+  const [first, second] = [next.example("test", 0), next.example("test", 1)];
+  assert.deepEqual(
+    [[...first.tokens], [...first.labels.subarray(0, 2)], [...first.weights!]],
+    [
+      [1, 2, 3],
+      [2, 3],
+      [1, 1, 0],
+    ],
+  );
+  assert.deepEqual(
+    [[...second.tokens], [...second.labels.subarray(0, 1)], [...second.weights!]],
+    [[4, 5, 0], [5], [1, 0, 0]],
+  );
+  assert.equal(nextTokenTask(copy({ length: 16 })).examples.train, Infinity);
 });

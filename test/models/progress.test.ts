@@ -42,6 +42,22 @@ test("on a terminal one line is redrawn with loss, accuracy, time left and token
   assert.match(drawn[198], / {2}99 % {2}/);
 });
 
+test("a run that goes on counts the steps that it makes itself, and says what else there is to say", () => {
+  const written: string[] = [];
+  let now = 0;
+  const stream = { write: (text: string) => written.push(text) };
+  const { step } = progress("fmm", { steps: 200, made: 100, tokensPerStep: 1000, stream, clock: () => now });
+  for (let done = 101; done <= 200; done++) {
+    now += 500;
+    step(done, { loss: 1, accuracy: 0.5, note: "validation 40.0 %" });
+  }
+  assert.equal(written.length, 5);
+  assert.equal(
+    written[0],
+    "fmm: step 120 of 200, loss 1.000, accuracy 50.0 %, 0:40 left, validation 40.0 %, 2k tokens/s\n",
+  );
+});
+
 test("times from an hour on are written with hours", () => {
   assert.match(run({}, { steps: 10, millisecondsPerStep: 3_600_000 })[0], /, 9:00:00 left,/);
 });

@@ -221,3 +221,4 @@ export { attentionMaps, type ReadFieldsOptions, readFields } from "./report/read
 
 export { type GreyLabellerOptions, greyLabeller } from "./pretraining/grey-labeller.ts";
 export { type MaskedTaskOptions, maskedTask } from "./pretraining/masked-task.ts";
+export { nextTokenTask } from "./pretraining/next-token-task.ts";

@@ -6,6 +6,8 @@ export interface ProgressValues {
   readonly loss: number;
   /** 0 … 1 */
   readonly accuracy: number;
+  /** What else there is to say, in a few words */
+  readonly note?: string | undefined;
 }
 
 export interface Progress {
@@ -28,6 +30,8 @@ export interface ProgressOptions {
   readonly steps: number;
   /** tokens that the model reads in one step, for tokens/s */
   readonly tokensPerStep: number;
+  /** steps made before, which took no time of this run; 0 unless told */
+  readonly made?: number;
   /** process.stderr unless told */
   readonly stream?: ProgressStream;
   /** milliseconds; performance.now unless told */
@@ -50,25 +54,27 @@ const redrawEvery = 80;
  */
 export function progress(
   label: string,
-  { steps, tokensPerStep, stream = process.stderr, clock }: ProgressOptions,
+  { steps, tokensPerStep, made = 0, stream = process.stderr, clock }: ProgressOptions,
 ): Progress {
   const now = clock ?? (() => performance.now());
   const { bold, cyan, dim } = picocolors.createColors(stream.isTTY === true && picocolors.isColorSupported);
   const began = now();
   let shown = false;
   let shownAt = -Infinity;
-  let tenths = 0;
+  let tenths = Math.floor((10 * made) / steps);
 
   /** The line's parts in order of importance: those that do not fit the terminal are left out from the end. */
-  function parts(done: number, { loss, accuracy }: ProgressValues): string[] {
+  function parts(done: number, { loss, accuracy, note }: ProgressValues): string[] {
     const seconds = (now() - began) / 1000;
-    const ends = done < steps ? `${minutes((seconds / done) * (steps - done))} left` : `in ${minutes(seconds)}`;
+    const own = done - made;
+    const ends = done < steps ? `${minutes((seconds / own) * (steps - done))} left` : `in ${minutes(seconds)}`;
     return [
       `${Math.floor((100 * done) / steps)}`.padStart(3) + " %",
       `loss ${loss.toFixed(3)}`,
       `accuracy ${(100 * accuracy).toFixed(1)} %`,
       ends,
-      `${thousands((done * tokensPerStep) / seconds)} tokens/s`,
+      ...(note ? [note] : []),
+      `${thousands((own * tokensPerStep) / seconds)} tokens/s`,
     ];
   }
 

@@ -40,6 +40,19 @@ test("an attention map has rows that sum to 1, for each layer and head; masked k
   }
 });
 
+test("nothing attends to padding in an attention map", () => {
+  const options = {
+    ...{ vocabulary: 5, length: 6, classes: 2, width: 8, layers: 2, heads: 2 },
+    attention: { kind: "softmax" as const },
+  };
+  const params = fmmformer(options).init(random.key(1));
+  const mask = tensor([1, 1, 0, 1, 0, 0]);
+  const tokens = tensor(Int32Array.of(1, 2, 0, 3, 0, 0));
+  for (const { data } of attentionMaps(options, params, tokens, { mask })) {
+    for (let at = 0; at < 36; at++) assert.equal(data[at] !== 0, mask.data[at % 6] === 1);
+  }
+});
+
 test("a map that is a band and a low rank is of low rank without the band, and drawn so", async () => {
   const n = 24;
   const u = (i: number): number => 0.1 + Math.sin(i) ** 2;

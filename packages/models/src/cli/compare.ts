@@ -1,103 +1,132 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { paperResult } from "../experiments/paper-results.ts";
-import { type RunResult, readConfiguration, readResult } from "../training/run-folder.ts";
-import { configurationOf } from "./plan-run.ts";
+import { experiment } from "../experiments/experiments.ts";
+import { writeWhole } from "../files/write-whole.ts";
+import { writeReport } from "../report/report.ts";
+import { runCurve } from "../report/run-report.ts";
+import { differences, type Json } from "../training/differences.ts";
+import { readMetrics } from "../training/metrics.ts";
+import { RunError } from "../training/run-error.ts";
+import { type RunResult, readResult, runFiles } from "../training/run-folder.ts";
+import { comparisonTable, orderOf, type Row, summary } from "./comparison.ts";
+import { configurationOf, type RunConfiguration } from "./plan-run.ts";
 import type { TrainFlags } from "./program.ts";
-import { folderOf } from "./train.ts";
+import { commandOf, folderOf } from "./train.ts";
 
-/** The command `compare`: a process for each run, one after the other. What is finished is not run again. */
-export async function compare(
-  task: string,
-  flags: TrainFlags & { attentions: string[]; seeds: number[] },
-): Promise<void> {
-  const chosen = flags.attentions.map((attention) => configurationOf(task, { ...flags, attention }));
-  const rows = new Map<string, RunResult[]>();
-  for (const [at, configuration] of chosen.entries()) {
-    const { name } = configuration;
-    const results: RunResult[] = [];
-    for (const seed of flags.seeds) {
-      const out = flags.out ? join(flags.out, `${name}-${seed}`) : folderOf({ ...configuration, seed });
-      if (!readResult(out)) await train(task, { attention: flags.attentions[at], seed, out });
-      results.push(readResult(out) as RunResult);
-    }
-    rows.set(name, results);
+export type CompareFlags = TrainFlags & {
+  readonly attentions?: readonly string[];
+  readonly seeds: readonly number[];
+  readonly json?: boolean;
+};
+
+/** A model and a seed. */
+interface Planned {
+  readonly attention: string;
+  readonly seed: number;
+  readonly out: string;
+  readonly configuration: RunConfiguration;
+}
+
+/** The command `compare`: a process for each run, one after the other. What is finished with the same options is not run again. */
+export async function compare(task: string, flags: CompareFlags): Promise<void> {
+  const { attentions = Object.keys(experiment(task).attentions), out: root = "runs", json = false } = flags;
+  const seeds = [...new Set(flags.seeds)];
+  if (attentions.length === 0 || seeds.length === 0) {
+    throw new TypeError("compare: expected one attention and one seed at least, got none");
   }
-  const reported = Object.fromEntries(
-    [...rows.keys()].flatMap((name) => {
-      const found = paperResult(task, name);
-      return found?.measure === "accuracy" ? [[name, found.value]] : [];
+  const planned = attentions.flatMap((attention) =>
+    seeds.map((seed): Planned => {
+      const configuration = configurationOf(task, { ...flags, attention, seed });
+      const out = flags.out ? join(root, `${configuration.name}-${seed}`) : folderOf(configuration);
+      return { attention, seed, out, configuration };
     }),
   );
-  console.log(tableOf(rows, reported));
-  const seeds = flags.seeds.length;
-  console.log(
-    seeds < 3
-      ? `\n${seeds === 1 ? "one seed" : `${seeds} seeds`}: no order is claimed of fewer than three`
-      : `\nmean ± standard deviation over ${seeds} seeds`,
-  );
-}
+  for (const each of planned) if (!finished(each)) await train(task, each, flags);
 
-/** Run `train` with the flags that were given to `compare`. */
-function train(
-  task: string,
-  { attention, seed, out }: { attention: string; seed: number; out: string },
-): Promise<void> {
-  const own = ["--attentions", "--seeds", "--attention", "--seed", "--out", "--resume", "--force"];
-  const given = process.argv.slice(process.argv.indexOf("compare") + 1).filter((flag) => flag !== task);
-  const passed: string[] = [];
-  for (let at = 0; at < given.length; at++) {
-    const [name, value] = given[at].split("=", 2);
-    if (!own.includes(name)) passed.push(given[at]);
-    else if (value === undefined && name !== "--resume" && name !== "--force") at++;
-  }
-  const resume = readConfiguration(out) ? ["--resume"] : [];
-  const flags = ["--attention", attention, "--seed", String(seed), "--out", out, ...passed, ...resume];
-  return new Promise((resolve, reject) => {
-    const args = [...process.execArgv, process.argv[1], "train", task, ...flags];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve();
-      else
-        reject(
-          new Error(
-            `compare: expected ${out} to be trained, got exit code ${code}; the same command goes on from there`,
-          ),
-        );
-    });
-  });
-}
-
-/** Accuracy beside the paper's, and what it costs. */
-export function tableOf(
-  rows: ReadonlyMap<string, readonly RunResult[]>,
-  reported: { readonly [attention: string]: number },
-): string {
-  const lines = [...rows].map(([name, results]) => {
-    const shares = results.map(({ test }) => 100 * test.accuracy);
-    const middle = mean(shares);
-    const spread = Math.sqrt(
-      mean(shares.map((share) => (share - middle) ** 2)) * (shares.length / Math.max(1, shares.length - 1)),
+  const names = [...new Set(planned.map(({ configuration }) => configuration.name))];
+  const rows = names.map((name) => {
+    const own = planned.filter(({ configuration }) => configuration.name === name);
+    return summary(
+      task,
+      own.map((each) => finished(each) as RunResult),
     );
-    return [
-      name,
-      `${middle.toFixed(2)}${results.length > 1 ? ` ± ${spread.toFixed(2)}` : ""}`,
-      name in reported ? reported[name].toFixed(2) : "–",
-      String(results[0].parameters),
-      String(Math.round(mean(results.map(({ tokensPerSecond }) => tokensPerSecond)))),
-      String(Math.round(Math.max(...results.map(({ peakMemory }) => peakMemory)) / 2 ** 20)),
-    ];
   });
-  const table = [["attention", "accuracy %", "paper", "parameters", "tokens/s", "MiB"], ...lines];
-  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  return table
-    .map((row) =>
-      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join("  "),
-    )
-    .join("\n");
+  writeWhole(join(root, `${task}-compared.json`), `${JSON.stringify(rows, null, 2)}\n`);
+  await writePage(join(root, `${task}-compared.html`), task, { planned, rows });
+  console.log(json ? JSON.stringify(rows, null, 2) : `${comparisonTable(rows)}\n\n${orderOf(rows)}`);
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length;
+/** What came of a run with this very configuration; null where there is none. */
+function finished({ out, configuration }: Planned): RunResult | null {
+  const result = readResult(out);
+  const wanted = JSON.parse(JSON.stringify(configuration)) as Json;
+  return result && differences(result.configuration, wanted).length === 0 ? result : null;
+}
+
+/** Run `train` with the flags that were given to `compare`, in a process whose peak of memory is its own. */
+async function train(task: string, { attention, seed, out }: Planned, given: CompareFlags): Promise<void> {
+  const flags = ["--attention", attention, "--seed", String(seed), "--out", out, ...wordsOf(given)];
+  const args = [...process.execArgv, process.argv[1], "train", task, ...flags, given.force ? "--force" : "--resume"];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
+  // Ctrl-C reaches both: the run writes its checkpoint, and this process waits for it.
+  const wait = (): void => {};
+  const pass = (): boolean => child.kill("SIGTERM");
+  process.on("SIGINT", wait);
+  process.on("SIGTERM", pass);
+  try {
+    const code = await new Promise<number>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (status) => resolve(status ?? 1));
+    });
+    if (code === 0) return;
+    const again = commandOf(process.argv.slice(2));
+    throw new RunError(`compare: expected ${out} to be trained, got exit code ${code}; go on with ${again}`);
+  } finally {
+    process.off("SIGINT", wait);
+    process.off("SIGTERM", pass);
+  }
+}
+
+/** Flags of `compare` that each run takes too, as they are typed. */
+function wordsOf(given: CompareFlags): string[] {
+  const {
+    attention: _,
+    attentions: __,
+    seed: ___,
+    seeds: ____,
+    out: _____,
+    resume,
+    force,
+    json,
+    set,
+    ...passed
+  } = given;
+  const words = Object.entries(passed).flatMap(([name, value]) => {
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return value === true ? [flag] : value === undefined || value === false ? [] : [flag, String(value)];
+  });
+  const settings = Object.entries(set ?? {}).map(([name, value]) => `${name}=${value}`);
+  return settings.length > 0 ? [...words, "--set", settings.join()] : words;
+}
+
+interface Compared {
+  readonly planned: readonly Planned[];
+  readonly rows: readonly Row[];
+}
+
+async function writePage(path: string, task: string, { planned, rows }: Compared): Promise<void> {
+  const [{ seed }] = planned;
+  await writeReport(path, {
+    title: `${task}, compared`,
+    command: commandOf(process.argv.slice(2)),
+    date: new Date().toISOString().slice(0, 10),
+    table: rows.map(({ name, accuracy, loss, parameters, tokensPerSecond, steps }) => ({
+      ...{ task, model: name, accuracy: accuracy.mean, loss: loss.mean, parameters, tokensPerSecond, steps },
+    })),
+    curves: planned
+      .filter((each) => each.seed === seed)
+      .map(({ out, configuration }) => runCurve(task, configuration.name, readMetrics(join(out, runFiles.metrics)))),
+    maps: [],
+    notes: [orderOf(rows), `The curves are those of seed ${seed}.`],
+  });
 }

@@ -5,6 +5,7 @@ import { efficiencyFigure, efficiencyStudy } from "../figures/efficiency.ts";
 import { rankFigure, rankStudy } from "../figures/rank.ts";
 import { attentionMaps } from "../report/read-fields.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
+import type { Example } from "../tasks/task.ts";
 import { openRun } from "./open-run.ts";
 
 /** The command `figure efficiency`. */
@@ -32,13 +33,25 @@ export async function efficiency(flags: {
   console.log(`${out} has the numbers and two figures`);
 }
 
-/** The command `figure rank`. */
-export async function rank(run: string, { examples, out }: { examples: number; out: string }): Promise<void> {
-  const { options, params, task } = await openRun(run);
-  const maps = Array.from({ length: examples }, (_, i) => tensor(task.example("test", i).tokens)).flatMap((tokens) =>
-    attentionMaps(options as WatchedModel, params, tokens),
+export interface RankFlags {
+  readonly examples: number;
+  readonly bandwidths: readonly number[];
+  readonly data?: string;
+  readonly out: string;
+}
+
+/** The command `figure rank`: test examples are cut to the shortest of them, so that their maps are of one size. */
+export async function rank(run: string, { examples, bandwidths, data, out }: RankFlags): Promise<void> {
+  const { options, params, task } = await openRun(run, data);
+  const count = Math.min(examples, task.examples.test);
+  const chosen = Array.from({ length: count }, (_, index) => task.example("test", index));
+  const n = Math.min(...chosen.map((example) => lengthOf(example, task.length)));
+  const maps = chosen.flatMap(({ tokens, mask }) =>
+    attentionMaps(options as WatchedModel, params, tensor(tokens.slice(0, n)), {
+      mask: mask ? tensor(mask.slice(0, n)) : null,
+    }),
   );
-  const study = rankStudy(maps);
+  const study = rankStudy(maps, { bandwidths: [0, ...bandwidths] });
   write(out, "rank.json", `${JSON.stringify(study, null, 2)}\n`);
   write(out, "rank.svg", await rankFigure(study));
   for (const { bandwidth, ranks } of study.bands) {
@@ -48,6 +61,11 @@ export async function rank(run: string, { examples, out }: { examples: number; o
     );
   }
   console.log(`${out} has the numbers and the figure of ${study.maps} maps`);
+}
+
+/** How many tokens there are before nothing but padding follows; of a pair, in its first sequence. */
+function lengthOf({ mask }: Example, length: number): number {
+  return mask ? mask.subarray(0, length).lastIndexOf(1) + 1 : length;
 }
 
 function write(out: string, file: string, text: string): void {

@@ -1,23 +1,30 @@
 import { join } from "node:path";
-import { random } from "@fmmformer/autodiff";
 import { fromNamedTensors } from "../files/named-tensors.ts";
 import { openCheckpoint } from "../training/checkpoint.ts";
 import { RunError } from "../training/run-error.ts";
 import { readConfiguration, runFiles } from "../training/run-folder.ts";
+import { firstParams } from "../training/stepper.ts";
 import { type PlannedRun, planRun, type RunConfiguration } from "./plan-run.ts";
 
 /**
  * A run of the command line as it was planned, with its best parameters.
  *
+ * @param data - the folder of the task's files, where that is another one by now
  * @throws RunError when the folder has no such run / SafetensorsError when its parameters are of another model
  */
-export async function openRun(out: string): Promise<PlannedRun & { readonly params: unknown; readonly step: number }> {
+export async function openRun(
+  out: string,
+  data?: string,
+): Promise<PlannedRun & { readonly params: unknown; readonly step: number }> {
   const configuration = readConfiguration(out) as RunConfiguration | null;
   if (!configuration?.task?.name) throw new RunError(`run: expected a folder of fmmformer train, got ${out}`);
   const { from: _, ...rest } = configuration;
-  const planned = await planRun(rest);
+  const planned = await planRun(data === undefined ? rest : { ...rest, data });
   const { tensors, facts } = openCheckpoint(join(out, runFiles.best));
-  const [key] = random.split(random.key(planned.plan.seed));
   const own = Object.fromEntries(Object.entries(tensors).filter(([name]) => name.startsWith("params.")));
-  return { ...planned, params: fromNamedTensors(planned.plan.model.init(key), own, "params"), step: facts.step };
+  return {
+    ...planned,
+    params: fromNamedTensors(firstParams(planned.plan.model, planned.plan.seed), own, "params"),
+    step: facts.step,
+  };
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { isTensor, random, type Tensor } from "@fmmformer/autodiff";
+import { isTensor, type Tensor } from "@fmmformer/autodiff";
 import type { Attention } from "../attention/attention.ts";
 import type { AttentionModule, Configuration } from "../experiments/configuration.ts";
 import { configure } from "../experiments/configuration.ts";
@@ -16,6 +16,8 @@ import type { Task } from "../tasks/task.ts";
 import { openCheckpoint } from "../training/checkpoint.ts";
 import type { Json } from "../training/differences.ts";
 import type { Plan } from "../training/run.ts";
+import { runFiles } from "../training/run-folder.ts";
+import { firstParams } from "../training/stepper.ts";
 import type { TrainFlags } from "./program.ts";
 
 /** A configuration as the command keeps it in a run's folder. */
@@ -38,15 +40,29 @@ export interface PlannedRun {
 export function configurationOf(task: string, flags: TrainFlags): RunConfiguration {
   const { attention, preset, bandwidth, kernels, steps, batch, learningRate, seed, quick, set, data, pretraining } =
     flags;
-  const sizes = { width: flags.width, layers: flags.layers, heads: flags.heads, hidden: flags.hidden };
-  const model = Object.fromEntries(Object.entries(sizes).filter(([, value]) => value !== undefined));
+  const { width, layers, heads, hidden, dropout, causal, evaluateEvery, tests } = flags;
+  const model = told<number | boolean>({ width, layers, heads, hidden, dropout, causal });
+  const evaluation = told({ every: evaluateEvery, tests });
   const configuration = configure(experiment(task), {
-    ...{ preset, bandwidth, kernels, steps, batchSize: batch, learningRate, seed, quick, model, options: set },
+    ...{
+      preset,
+      bandwidth,
+      kernels,
+      steps,
+      batchSize: batch,
+      learningRate,
+      seed,
+      quick,
+      model,
+      evaluation,
+      options: set,
+    },
     attention: attention !== undefined && isModule(attention) ? moduleOf(attention) : attention,
   });
-  const from = flags.from === undefined ? {} : { from: { path: resolve(flags.from), digest: digestOf(flags.from) } };
+  const start = flags.from === undefined ? undefined : checkpointOf(flags.from);
+  const from = start === undefined ? {} : { from: { path: resolve(start), digest: digestOf(start) } };
   // A table of tokens that has a row for the mask of pretraining keeps it.
-  const rows = flags.from === undefined ? 0 : rowsOf(flags.from);
+  const rows = start === undefined ? 0 : rowsOf(start);
   const known = configuration.model.vocabulary ?? 0;
   const table = rows > known && !pretraining ? { vocabulary: rows } : {};
   return {
@@ -54,6 +70,17 @@ export function configurationOf(task: string, flags: TrainFlags): RunConfigurati
     data: data === undefined ? null : resolve(data),
     pretraining: pretraining ?? false,
   };
+}
+
+function told<Value>(options: { readonly [name: string]: Value | undefined }): { readonly [name: string]: Value } {
+  return Object.fromEntries(Object.entries(options).filter((each): each is [string, Value] => each[1] !== undefined));
+}
+
+/** A checkpoint, or the best parameters of the run in a folder. */
+function checkpointOf(path: string): string {
+  const file = existsSync(path) && statSync(path).isDirectory() ? join(path, runFiles.best) : path;
+  if (existsSync(file)) return file;
+  throw new TypeError(`train: expected a run or a checkpoint to begin with, got ${path}, which is none`);
 }
 
 /** Open the task of a configuration and make its model and optimizer. */
@@ -82,8 +109,7 @@ function asJson(x: unknown): Json {
 }
 
 function startFrom(plan: Plan<unknown>, path: string): unknown {
-  const [key] = random.split(random.key(plan.seed));
-  const first = plan.model.init(key);
+  const first = firstParams(plan.model, plan.seed);
   const { tensors } = openCheckpoint(path);
   const { tree, missing } = fillNamedTensors(first, tensors, "params");
   const all = fillNamedTensors(first, {}, "params").missing;

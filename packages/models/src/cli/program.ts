@@ -1,9 +1,10 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { taskNames } from "../tasks/open-task.ts";
-import { compare } from "./compare.ts";
+import { type CompareFlags, compare } from "./compare.ts";
 import { inspect } from "./data.ts";
 import { evaluateRun } from "./evaluate.ts";
 import { efficiency, rank } from "./figure.ts";
+import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
 import { trainRun } from "./train.ts";
 
@@ -23,6 +24,10 @@ export interface TrainFlags {
   readonly steps?: number;
   readonly batch?: number;
   readonly learningRate?: number;
+  readonly dropout?: number;
+  readonly causal?: boolean;
+  readonly evaluateEvery?: number;
+  readonly tests?: number;
   readonly seed: number;
   readonly pretraining?: boolean;
   readonly threads: number;
@@ -37,12 +42,11 @@ export function program(): Command {
   const command = new Command("fmmformer")
     .description("FMMformers: train, compare and look at near-field and far-field attention")
     .option("--debug", "show where an error comes from")
-    .showSuggestionAfterError()
-    .exitOverride();
+    .showSuggestionAfterError();
   const tasks = taskNames.join(", ");
 
   withTraining(command.command("train").description(`train on a task (${tasks})`).argument("<task>"))
-    .option("--from <checkpoint>", "begin with the parameters of another run, as far as they fit")
+    .option("--from <run>", "begin with the parameters of another run, or of a checkpoint, as far as they fit")
     .addHelpText(
       "after",
       "\nA run leaves a folder: metrics.jsonl, checkpoint, best parameters, report.html, result.json.",
@@ -52,16 +56,38 @@ export function program(): Command {
     command.command("pretrain").description("train on a task's own inputs, some of them hidden").argument("<task>"),
   ).action((task: string, flags: TrainFlags) => trainRun(task, { ...flags, pretraining: true }));
   withTraining(command.command("compare").description("train several attentions over several seeds").argument("<task>"))
-    .requiredOption("--attentions <names>", "separated by commas", list)
+    .option("--attentions <names>", "separated by commas; all of the experiment unless told", list)
     .option("--seeds <numbers>", "separated by commas", numbers, [0])
-    .action((task: string, flags: TrainFlags & { attentions: string[]; seeds: number[] }) => compare(task, flags));
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      "\nFinished runs are not run again, and one that was stopped goes on. An order is claimed of three seeds or more.",
+    )
+    .action((task: string, flags: CompareFlags) => compare(task, flags));
   command
     .command("evaluate")
     .description("measure the best parameters of a run on its test split")
     .argument("<run>", "the folder of a run")
-    .option("--batches <n>", "at most so many batches", count)
+    .addOption(new Option("--split <name>", "which examples").choices(["validation", "test"]).default("test"))
+    .option("--batches <n>", "at most so many batches; as the run had it unless told", count)
+    .option("--data <dir>", "where the task's files are now")
     .option("--threads <n>", "threads", count, 1)
+    .option("--json", "as JSON")
     .action(evaluateRun);
+  command
+    .command("generate")
+    .description("let the best parameters of a run that names the next token write on")
+    .argument("<run>", "the folder of a run, as of lm, characters or copy")
+    .option(
+      "--prompt <text>",
+      "what to begin with, ids where tokens are no text; the first of the test split unless told",
+    )
+    .option("--length <n>", "tokens to write", count, 200)
+    .option("--temperature <x>", "below 1 for what is likely, above for variety, 0 for the likeliest", nonNegative, 1)
+    .addOption(new Option("--seed <n>", "the same seed writes the same").argParser(whole).default(0))
+    .option("--data <dir>", "where the task's files are now")
+    .option("--threads <n>", "threads", count, 1)
+    .action(generateText);
   command
     .command("models")
     .description("list every preset: task, attention, parameters")
@@ -81,7 +107,7 @@ export function program(): Command {
     .command("efficiency")
     .description("time and memory of one layer against the length of its sequence")
     .option("--lengths <numbers>", "separated by commas", numbers)
-    .option("--seconds <n>", "the longest that one length may take", Number, 20)
+    .option("--seconds <n>", "the longest that one length may take", positive, 20)
     .option("--threads <n>", "threads", count, 1)
     .option("--out <dir>", "where to write", "figures")
     .action(efficiency);
@@ -90,8 +116,15 @@ export function program(): Command {
     .description("singular values of the attention maps of a softmax run, whole and without bands")
     .argument("<run>", "the folder of a run whose attention is softmax")
     .option("--examples <n>", "sequences whose maps are taken", count, 8)
+    .option("--bandwidths <numbers>", "bands to take away, separated by commas", numbers, [5, 10, 20])
+    .option("--data <dir>", "where the task's files are now")
     .option("--out <dir>", "where to write", "figures")
     .action(rank);
+  // Errors are said in one line, all in one place.
+  for (const each of [command, ...command.commands, ...figure.commands]) {
+    each.exitOverride().configureOutput({ outputError: () => {} });
+    if (each !== command) each.option("--debug", "show where an error comes from");
+  }
   return command;
 }
 
@@ -110,7 +143,11 @@ function withTraining(command: Command): Command {
     .option("--hidden <n>", "width inside the feed-forward parts", count)
     .option("--steps <n>", "steps", count)
     .option("--batch <n>", "examples in a step", count)
-    .option("--learning-rate <rate>", "the largest learning rate", Number)
+    .option("--learning-rate <rate>", "the largest learning rate", positive)
+    .option("--dropout <rate>", "dropout behind each part of a block", share)
+    .option("--causal", "no token sees those after it, as fast weights need")
+    .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
+    .option("--tests <n>", "at most so many batches of the test split", count)
     .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
     .option("--threads <n>", "threads; results are the same bits for any number", count, 1)
     .option("--out <dir>", "folder of the run; runs/<task>-<attention>-<seed> unless told")
@@ -128,6 +165,24 @@ function count(text: string): number {
   const value = whole(text);
   if (value >= 1) return value;
   throw new InvalidArgumentError("expected a number from 1 on, got 0");
+}
+
+function positive(text: string): number {
+  const value = nonNegative(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError(`expected a number > 0, got ${text}`);
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0 && value < Infinity) return value;
+  throw new InvalidArgumentError(`expected a number ≥ 0, got ${text}`);
+}
+
+function share(text: string): number {
+  const value = nonNegative(text);
+  if (value < 1) return value;
+  throw new InvalidArgumentError(`expected a number below 1, got ${text}`);
 }
 
 function list(text: string): string[] {

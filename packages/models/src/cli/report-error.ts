@@ -5,10 +5,17 @@ import picocolors from "picocolors";
 export function reportError(error: unknown): void {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2;
-    return;
+    if (error.code.startsWith("commander.help")) return;
+  } else {
+    process.exitCode = 1;
   }
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-  const shown = process.argv.includes("--debug") ? (stack ?? message) : message;
+  const shown = process.argv.includes("--debug") ? (stack ?? message) : oneLine(message);
   process.stderr.write(`${picocolors.red("error:")} ${shown}\n`);
-  process.exitCode = 1;
+}
+
+/** What commander says in two lines, its hint in the second, is said as our errors are. */
+function oneLine(message: string): string {
+  const hinted = message.replace(/^error: /, "").replace(/\n?\(Did you mean (?:one of )?(.*)\?\)/, "; did you mean $1");
+  return hinted.replace(/\s*\n\s*/g, " ");
 }

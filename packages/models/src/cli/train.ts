@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { type Progress, progress } from "../progress.ts";
+import type { Task } from "../tasks/task.ts";
 import { type RunEvent, run } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
+import type { StepValues } from "../training/stepper.ts";
 import { configurationOf, type PlannedRun, planRun, type RunConfiguration } from "./plan-run.ts";
 import type { TrainFlags } from "./program.ts";
 
@@ -15,7 +17,8 @@ export function folderOf({ task, name, seed, pretraining }: RunConfiguration): s
 export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
   const configuration = configurationOf(task, flags);
   const out = flags.out ?? folderOf(configuration);
-  const planned = await planRun(configuration, `fmmformer ${process.argv.slice(2).join(" ")}`);
+  const typed = commandOf(process.argv.slice(2).filter((word) => word !== "--resume" && word !== "--force"));
+  const planned = await planRun(configuration, typed);
 
   const stop = new AbortController();
   const onSignal = (): void => {
@@ -34,14 +37,14 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
       onEvent: show(planned),
     });
     if (!result) {
-      process.stderr.write(`stopped after ${step} of ${planned.plan.steps} steps; go on with --resume --out ${out}\n`);
+      process.stderr.write(`stopped after ${step} of ${planned.plan.steps} steps; go on with\n  ${typed} --resume\n`);
       process.exitCode = 130;
       return;
     }
     const { test, best, parameters, tokensPerSecond } = result;
     const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
     console.log(
-      `test accuracy ${percent(test.accuracy)}, loss ${test.loss.toFixed(4)} with the parameters of step ${best.step} ` +
+      `test ${shown(test, planned.task)} with the parameters of step ${best.step} ` +
         `(validation ${percent(best.accuracy)}); ${parameters} parameters, ${Math.round(tokensPerSecond)} tokens/s`,
     );
     console.log(`${join(out, runFiles.report)} has the curves`);
@@ -51,12 +54,33 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
   }
 }
 
+/** What was typed, as a shell reads it. */
+export function commandOf(words: readonly string[]): string {
+  const quoted = (word: string): string => (/^[\w./:=,@+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  return ["fmmformer", ...words.map(quoted)].join(" ");
+}
+
+/** Accuracy and loss, and the perplexity of a model that names the next token. */
+export function shown({ loss, accuracy }: StepValues, task: Task): string {
+  const both = `accuracy ${(100 * accuracy).toFixed(2)} %, loss ${loss.toFixed(4)}`;
+  return namesNext(task) ? `${both}, perplexity ${Math.exp(loss).toFixed(2)}` : both;
+}
+
+/** Whether what a task asks at a token is the next one. */
+export function namesNext({ causal, kind, classes, vocabulary }: Task): boolean {
+  return causal && kind === "label-tokens" && classes === vocabulary;
+}
+
 function show({ plan, task }: PlannedRun): (event: RunEvent) => void {
   let bar: Progress | undefined;
+  let note: string | undefined;
   const tokensPerStep = plan.batchSize * task.length * (task.kind === "classify-pairs" ? 2 : 1);
   return (event) => {
-    if (event.kind === "start") bar = progress(`${task.name}, ${plan.name}`, { steps: plan.steps, tokensPerStep });
-    if (event.kind === "step") bar?.step(event.step, event);
+    if (event.kind === "start") {
+      bar = progress(`${task.name}, ${plan.name}`, { steps: plan.steps, tokensPerStep, made: event.step });
+    }
+    if (event.kind === "step") bar?.step(event.step, { ...event, note });
+    if (event.kind === "validation") note = `validation ${(100 * event.accuracy).toFixed(1)} %`;
     if (event.kind === "validation" && !process.stderr.isTTY) {
       const { step, loss, accuracy, best } = event;
       const share = (100 * accuracy).toFixed(1);

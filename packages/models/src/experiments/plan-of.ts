@@ -23,7 +23,7 @@ const longestMap = 400;
  *
  * @param task - that of the configuration, opened
  * @param own - the attention of the configuration's module, where it has one
- * @throws RangeError when the model is too small for the task
+ * @throws RangeError when the model is of another kind than the task
  */
 export function planOf(configuration: Configuration, task: Task, own?: OwnAttention): Plan<FmmformerParams> {
   const { name, steps, batchSize, seed, evaluation } = configuration;
@@ -37,18 +37,16 @@ export function planOf(configuration: Configuration, task: Task, own?: OwnAttent
   };
 }
 
-/** What `fmmformer` takes for a configuration. */
+/** What `fmmformer` takes for a configuration: its model, enlarged where the task has more tokens, ids or classes. */
 export function modelOptions(configuration: Configuration, task: Task, own?: OwnAttention): FmmformerOptions {
   const { attention, ...model } = configuration.model;
   const { vocabulary, length, classes, kind, causal } = task;
-  const options = { ...{ vocabulary, length, classes, kind, causal }, ...model };
-  for (const [what, has, needs] of [
-    ["vocabulary", options.vocabulary, vocabulary],
-    ["length", options.length, length],
-    ["classes", options.classes, classes],
-  ] as const) {
-    if (has < needs) throw new RangeError(`experiment: expected ${what} ≥ ${needs} for ${task.name}, got ${has}`);
-  }
+  const options = {
+    ...{ kind, causal, ...model },
+    vocabulary: Math.max(vocabulary, model.vocabulary ?? 0),
+    length: Math.max(length, model.length ?? 0),
+    classes: Math.max(classes, model.classes ?? 0),
+  };
   if (options.kind !== kind) {
     throw new RangeError(`experiment: expected a model of kind ${kind} for ${task.name}, got ${options.kind}`);
   }

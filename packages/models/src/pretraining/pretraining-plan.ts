@@ -5,6 +5,7 @@ import type { Task } from "../tasks/task.ts";
 import type { Plan } from "../training/run.ts";
 import { greyLabeller } from "./grey-labeller.ts";
 import { maskedTask } from "./masked-task.ts";
+import { nextTokenTask } from "./next-token-task.ts";
 
 /** How much of a task's inputs is hidden, and how what is said of it is scored. */
 export interface PretrainingRule {
@@ -23,12 +24,14 @@ const rules: { readonly [task: string]: PretrainingRule } = {
 };
 
 /**
- * Plan training of a configuration's encoder on the task's own inputs, of which some are hidden.
+ * Plan training of a configuration's encoder on the task's own inputs: some are hidden, or, where the model is causal, the next one is asked
+ * for.
  *
  * @throws TypeError when there is no rule for the task
  */
 export function pretrainingPlan(configuration: Configuration, task: Task, own?: OwnAttention): Plan<unknown> {
   const { name } = configuration.task;
+  if (configuration.model.causal ?? task.causal) return nextTokenPlan(configuration, task, own);
   const rule = rules[name];
   if (!rule) {
     throw new TypeError(`pretrain: expected one of ${Object.keys(rules).join(", ")}, got ${name}; train on it instead`);
@@ -45,4 +48,14 @@ export function pretrainingPlan(configuration: Configuration, task: Task, own?: 
   const grey = greyLabeller({ ...options, ...sizes, attention: attention as never });
   const { maps: _____, ...rest } = plan;
   return { ...rest, model: grey as Layer<unknown> };
+}
+
+function nextTokenPlan(configuration: Configuration, task: Task, own?: OwnAttention): Plan<unknown> {
+  const inputs = nextTokenTask(task);
+  const { kind: _, classes: __, pooling: ___, ...model } = configuration.model;
+  return planOf(
+    { ...configuration, model: { ...model, ...(model.vocabulary && { classes: model.vocabulary }) } },
+    inputs,
+    own,
+  ) as Plan<unknown>;
 }

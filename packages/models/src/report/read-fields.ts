@@ -2,6 +2,7 @@ import { broadcastTo, expandDims, eye, slice, type Tensor } from "@fmmformer/aut
 import type { Attention } from "../attention/attention.ts";
 import type { FmmParams } from "../attention/fmm.ts";
 import { attention } from "../attention/kinds.ts";
+import type { Call } from "../layers/layer.ts";
 import type { Matrix } from "./heat-map.ts";
 import { sizesOf, type WatchedModel, watchAttention } from "./watch-attention.ts";
 
@@ -54,17 +55,23 @@ export function readFields(
  *
  * @param options - of a model whose attention is of kind "softmax"
  * @param tokens - int32 (n), one sequence
+ * @param call.mask - (n), 1 at a token, 0 at padding, to which nothing attends; all are tokens unless told
  * @returns layers · heads matrices (n, n), whose rows sum to 1
  * @throws TypeError when the attention is of another kind
  */
-export function attentionMaps(options: WatchedModel, params: unknown, tokens: Tensor): Matrix[] {
+export function attentionMaps(
+  options: WatchedModel,
+  params: unknown,
+  tokens: Tensor,
+  call: Pick<Call, "mask"> = {},
+): Matrix[] {
   if (options.attention.kind !== "softmax") {
     throw new TypeError(`attentionMaps: expected attention of kind softmax, got ${options.attention.kind}`);
   }
   const sizes = sizesOf(options);
   const n = tokens.size;
   const alone = attention(options.attention, { ...sizes, headWidth: n }) as Attention<unknown>;
-  return watchAttention(options, params, tokens).flatMap(({ params: own, q, k, call }) => {
+  return watchAttention(options, params, tokens, call).flatMap(({ params: own, q, k, call }) => {
     const { data } = alone.apply(own, q, k, broadcastTo(identities(n), [1, sizes.heads, n, n]), call); // (1, h, n, n)
     return Array.from({ length: sizes.heads }, (_, head) => ({
       ...{ rows: n, columns: n },

@@ -2,6 +2,7 @@ import { expandDims, type Tensor } from "@fmmformer/autodiff";
 import type { Attention, AttentionCall, AttentionSizes } from "../attention/attention.ts";
 import { type AttentionOptions, attention } from "../attention/kinds.ts";
 import { type FmmformerOptions, fmmformer } from "../fmmformer.ts";
+import type { Call } from "../layers/layer.ts";
 
 /** A model whose attention is one of ours. */
 export type WatchedModel = Omit<FmmformerOptions, "attention"> & { readonly attention: AttentionOptions };
@@ -21,8 +22,13 @@ export function sizesOf({ width = 64, heads = 2, headWidth, causal = false }: Wa
   return { width, heads, headWidth: headWidth ?? width / heads, causal };
 }
 
-/** Run a model on one sequence and see what its attention is given, layer by layer. */
-export function watchAttention<Params>(options: WatchedModel, params: unknown, tokens: Tensor): Watched<Params>[] {
+/** Run a model on one sequence and see what its attention is given, layer by layer; a mask (n) marks what is no padding. */
+export function watchAttention<Params>(
+  options: WatchedModel,
+  params: unknown,
+  tokens: Tensor,
+  { mask = null }: Pick<Call, "mask"> = {},
+): Watched<Params>[] {
   const whole = attention(options.attention, sizesOf(options)) as Attention<Params>;
   const seen: Watched<Params>[] = [];
   const watching: Attention<Params> = {
@@ -32,6 +38,8 @@ export function watchAttention<Params>(options: WatchedModel, params: unknown, t
       return whole.apply(own, q, k, v, call);
     },
   };
-  fmmformer({ ...options, attention: watching as Attention }).apply(params as never, expandDims(tokens, 0));
+  fmmformer({ ...options, attention: watching as Attention }).apply(params as never, expandDims(tokens, 0), {
+    mask: mask && expandDims(mask, 0),
+  });
   return seen;
 }

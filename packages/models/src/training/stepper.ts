@@ -43,6 +43,12 @@ export interface StepperOptions<Params> {
   readonly start?: TrainState<Params>;
 }
 
+/** What training begins with. */
+export function firstParams<Params>(model: Layer<Params>, seed: number): Params {
+  const [ofParams] = random.split(random.key(seed));
+  return model.init(ofParams);
+}
+
 /** Training, a step at a time. */
 export interface Stepper<Params> {
   /**
@@ -83,7 +89,7 @@ export function stepper<Params>(
   options: Omit<StepperOptions<Params>, "engine"> & { readonly engine?: Engine | AsyncEngine },
 ): Stepper<Params> | AsyncStepper<Params> {
   const { optimizer, batchSize, seed = 0, engine = defaultEngine(), start } = options;
-  const [ofParams, ofSteps] = random.split(random.key(seed));
+  const [, ofSteps] = random.split(random.key(seed));
   const compiled = jit(
     (params: Params, state: unknown, batch: Batch, key: Tensor) => {
       const loss = (p: Params): readonly [Tensor, Tensor] => {
@@ -97,7 +103,7 @@ export function stepper<Params>(
     { engine: engine as Engine, donate: [0, 1] },
   );
 
-  let params = start?.params ?? model.init(ofParams);
+  let params = start?.params ?? firstParams(model, seed);
   let state = start?.optimizer ?? optimizer.init(params);
   let step = start?.step ?? 0;
   const noted = (done: ReturnType<typeof compiled>): StepValues => {
