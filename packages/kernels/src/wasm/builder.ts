@@ -11,6 +11,7 @@ import {
   instructCopy,
   type Node,
   newChain,
+  pruned,
 } from "./chain.ts";
 import { joinChains } from "./join-chains.ts";
 import type { Buffer, Loop, Place, Step } from "./plan.ts";
@@ -296,7 +297,9 @@ export function createBuilder(
 const rowMajor = (shape: readonly number[]): number[] => shape.map((_, axis) => axis);
 
 /** The ops of a chain, for a profile: the first few of them. */
-function labelOf({ instructions, reductions }: Chain): string {
+function labelOf(chain: Chain): string {
+  const { instructions } = pruned(chain);
+  const { reductions } = chain;
   const names = [...instructions.map(({ apply }) => apply.replace(/_.*/, "")), ...reductions.map(({ op }) => op)];
   return names.length > 6 ? `${names.slice(0, 6).join(" ")} …` : names.join(" ");
 }

@@ -2,6 +2,7 @@ import type { DType } from "@fmmformer/autodiff";
 import { type Atom, type CallParams, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { Builder } from "../builder.ts";
 import type { Place, Word } from "../plan.ts";
+import type { Uses } from "../uses.ts";
 import { bytesOf, orderOf, reshaped, type View } from "../view.ts";
 
 // What the rules of composed ops have in common. Inputs of a pullback are those of the op, what it gave (residuals behind), and cotangents.
@@ -13,7 +14,7 @@ export type Call = Equation & { readonly params: CallParams };
 export interface FusedOp {
   /** Whether the kernels do this use of it; if not it is written out as primitives. */
   takes(call: Call): boolean;
-  lower(builder: Builder, call: Call): void;
+  lower(builder: Builder, call: Call, uses: Uses): void;
 }
 
 export const inFloat32 = ({ ins, outs }: Call): boolean => [...ins, ...outs].every(({ dtype }) => dtype !== "float64");
