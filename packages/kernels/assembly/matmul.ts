@@ -124,6 +124,7 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
       } else if (chunks > 1 || b != packed || columnBegin != packedColumn) {
         packed = b;
         packedColumn = columnBegin;
+        if (across && columnB == 4) touch(scratch, lies, rowB, depth, <usize>(columnEnd - columnBegin) << 2);
         for (let j = 0; j < panels; j++) {
           packPanel(
             scratch + PACKED_B + <usize>j * panel,
@@ -146,6 +147,7 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
           rowLeft = <usize>depth << 2;
           stepA = 4;
         }
+        if (across) touch(scratch, left, columnA, depth, <usize>(blockEnd - blockBegin) << 2);
         for (let j = 0; j < panels; j++) {
           const column = columnBegin + (j << 4);
           const width = min(16, columnEnd - column);
@@ -263,6 +265,18 @@ function transpose(to: usize, apart: usize, x0: v128, x1: v128, x2: v128, x3: v1
   v128.store(to + apart, v128.shuffle<f32>(low01, low23, 2, 3, 6, 7));
   v128.store(to + 2 * apart, v128.shuffle<f32>(high01, high23, 0, 1, 4, 5));
   v128.store(to + 3 * apart, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
+}
+
+/**
+ * Read the cache lines of `depth` stretches of `bytes` in the order in which they lie, before they are read across: the
+ * processor foresees this one. What is read goes to `to`, lest it be dropped.
+ */
+function touch(to: usize, from: usize, apart: usize, depth: i32, bytes: usize): void {
+  let bits = 0;
+  for (let end = from + <usize>depth * apart; from < end; from += apart) {
+    for (let x: usize = 0; x < bytes; x += 64) bits |= load<i32>(from + x);
+  }
+  store<i32>(to, bits);
 }
 
 /** Rows of A whose columns lie `column` bytes apart, one row behind the other. */
