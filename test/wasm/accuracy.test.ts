@@ -14,7 +14,9 @@ import {
   type Tensor,
   tanh,
   tensor,
+  vjp,
 } from "@fmmformer/autodiff";
+import { featureMaps, gelu } from "@fmmformer/kernels";
 import { wasm } from "@fmmformer/kernels/wasm";
 
 // Elementary functions in float32, at bit patterns from all over the range and at the edges of it.
@@ -31,6 +33,7 @@ const functions: Readonly<Record<string, readonly [op: (x: Scalar) => Tensor, ex
   softplus: [softplus, (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))],
   sin: [sin, Math.sin],
   cos: [cos, Math.cos],
+  "elu + 1": [(x) => featureMaps.elu.apply(x as Tensor), (x) => (x > 0 ? x + 1 : Math.exp(x))],
 };
 
 const edges = [
@@ -80,3 +83,21 @@ for (const [name, [op, exact]] of Object.entries(functions)) {
     });
   });
 }
+
+test("gelu and its slope are the same bits made together and apart", () => {
+  const x = tensor(points());
+  const one = tensor(new Float32Array(x.size).fill(1));
+  const both = jit(
+    (v: Tensor) => {
+      const [y, pull] = vjp(gelu, v);
+      return [y, pull(one)[0]] as const;
+    },
+    { engine },
+  )(x);
+  const apart = [jit(gelu, { engine })(x), jit((v: Tensor) => vjp(gelu, v)[1](one)[0], { engine })(x)];
+  apart.forEach(({ data }, at) => {
+    data.forEach((v, i) => {
+      assert.ok(Object.is(both[at].data[i], v), `${both[at].data[i]} for ${v} at ${x.data[i]}`);
+    });
+  });
+});

@@ -346,3 +346,47 @@ test("checkpoints in a loop, and a loop that keeps few of its carries", () => {
   });
   assert.ok(peaks[1] < 0.5 * peaks[0], `${peaks}`);
 });
+
+// ——— Sums of what lies in another order ———
+
+test("sums over all but one axis, whichever lies between which", () => {
+  const weights = drawn(9, 3, 1, 1);
+  for (const [b, h, n, d] of [
+    [2, 3, 5, 4],
+    [2, 3, 40, 7],
+    [3, 3, 90, 8],
+    [1, 3, 700, 4],
+    [5, 3, 2, 300],
+    [600, 3, 1, 2],
+  ]) {
+    const [apart, between] = [drawn(1, b, h, n, d), drawn(2, b, n, h, d)];
+    const seen = (x: Tensor): Tensor => transpose(x, [0, 2, 1, 3]);
+    alike((x, y) => sum(mul(x, seen(y)), { axis: [0, 2, 3] }), [apart, between]);
+    alike((x, y) => [sum(mul(tanh(x), y), { axis: [0, 1, 3] }), mul(tanh(x), y)], [between, between]);
+    alike((x, y) => [mul(seen(x), weights), sum(mul(seen(x), seen(y)), { axis: [0, 2, 3] })], [between, between]);
+    alike((x) => max(seen(x), { axis: [0, 2, 3] }), [between]);
+    alike((x) => sum(seen(x), { axis: [0, 3] }), [between]);
+    alike((x) => sum(seen(x), { axis: [0, 2] }), [between]);
+    const whole = (x: Tensor): Tensor => cast(mul(seen(x), 50), "int32");
+    same((x) => [sum(whole(x), { axis: [0, 2, 3] }), max(whole(x), { axis: [0, 2, 3] })], [between]);
+    alike((x) => sum(seen(x), { axis: [0, 2, 3] }), [cast(between, "float64")]);
+  }
+});
+
+test("what was written in another order is summed where it is made", () => {
+  const f = (x: Tensor, y: Tensor): readonly Tensor[] => {
+    const z = reshape(transpose(tanh(mul(x, y)), [0, 2, 1, 3]), [30, 12]);
+    return [matmul(z, transpose(z)), sum(z, { axis: 0 })];
+  };
+  const args = [drawn(1, 5, 3, 6, 4), drawn(2, 5, 3, 6, 4)];
+  alike(f, args);
+  assert.equal(stepsOf(f, ...args), 2, "a chain and a product");
+  // Of these the order of results, or what is summed, is not that of the chain.
+  alike(
+    (x) => {
+      const z = transpose(tanh(x), [3, 2, 1, 0]);
+      return [matmul(z, z), sum(z, { axis: 1 }), sum(reshape(z, [12, 36]), { axis: 0 })];
+    },
+    [drawn(1, 6, 6, 3, 4)],
+  );
+});

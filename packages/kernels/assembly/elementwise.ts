@@ -1,5 +1,5 @@
 // One loop an op: z[i] = op(x[i], y[i], w[i]) over n elements, a multiple of 4. Tiles of bool hold int32, 0 or 1.
-import { geluSlopeTile, geluTile } from "./math/gelu";
+import { bellTile, geluOfTailTile, geluSlopeOfTailTile, geluSlopeTile, geluTile, tailTile } from "./math/gelu";
 import * as math from "./math/tiles";
 
 // ——— float32 ———
@@ -88,6 +88,11 @@ export function pow_float32(z: usize, x: usize, y: usize, w: usize, n: i32): voi
 export function pow_float64(z: usize, x: usize, y: usize, w: usize, n: i32): void { math.powTile64(z, x, y, n); }
 export function gelu_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluTile(z, x, n); }
 export function geluSlope_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluSlopeTile(z, x, n); }
+export function bell_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { bellTile(z, x, n); }
+export function tail_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { tailTile(z, x, y, n); }
+export function geluOfTail_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluOfTailTile(z, x, y, n); }
+export function geluSlopeOfTail_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { geluSlopeOfTailTile(z, x, y, w, n); }
+export function eluPlusOne_float32(z: usize, x: usize, y: usize, w: usize, n: i32): void { math.eluPlusOneTile(z, x, n); }
 
 // ——— casts: to int32 towards zero and modulo 2³², to bool as x ≠ 0 ———
 

@@ -1,14 +1,22 @@
 import { first } from "./share";
 
-// C = A B + bias + residual in tiles of 4 × 8 whose sums stay in registers: 8 accumulators, two vectors of B and one
+// C = A B + bias + residual in tiles of 2 × 16 whose sums stay in registers: 8 accumulators, four vectors of B and one
 // of A are what 15 registers hold; neither unrolling nor more accumulators is faster (V8 spills). B is packed into
-// panels of 8 columns, or read as it lies where few rows of A share it; A is packed into panels of 4 rows where at
-// least four panels of B share it.
+// panels of 16 columns, or read as it lies where few rows of A share it. A is read as it lies: two rows cost one address
+// more than packed ones. Where its columns are long that would be a cache line for every number, of which few fit into
+// the cache together: then rows are turned round first. What is left on the right, up to 8 columns, takes tiles of 4 × 8.
 
 /** Terms of k in one pass: what is summed in registers, before sums are added to C. */
 // @ts-ignore: decorator
 @inline
 const CHUNK: i32 = 256;
+/** Bytes between the longest columns that A is read along, and how far such a chunk reaches: half the first-level cache. */
+// @ts-ignore: decorator
+@inline
+const SHORT_COLUMN: usize = 512;
+// @ts-ignore: decorator
+@inline
+const REACH: i32 = 16384;
 /** Numbers of B that are packed at a time: 64 KB. */
 // @ts-ignore: decorator
 @inline
@@ -17,26 +25,22 @@ const PACKED: i32 = 16384;
 // @ts-ignore: decorator
 @inline
 const ROWS: i32 = 64;
-/** Panels of B from which on it pays to pack A: addresses then differ by constants, which makes the loop shorter. */
-// @ts-ignore: decorator
-@inline
-const PACKS_FROM: i32 = 4;
 // @ts-ignore: decorator
 @inline
 const MAX_COLUMNS: i32 = 256;
-/** Where things lie in scratch: a tile, the start of its sums at the right edge, zeros, packed A, packed B. */
+/** Where things lie in scratch: a tile, the start of its sums at the right edge, zeros, turned A, packed B. */
 // @ts-ignore: decorator
 @inline
 const START: usize = 128;
 // @ts-ignore: decorator
 @inline
-const ZEROS: usize = 160;
+const ZEROS: usize = 192;
 // @ts-ignore: decorator
 @inline
-const PACKED_A: usize = 192;
+const TURNED: usize = 256;
 // @ts-ignore: decorator
 @inline
-const PACKED_B: usize = 192 + 65536;
+const PACKED_B: usize = 256 + 65536;
 
 /**
  * words, strides in bytes:
@@ -45,7 +49,7 @@ const PACKED_B: usize = 192 + 65536;
  *   14–16 A's strides along them · 17–19 B's · 20–22 C's · 23 bias (m) or 0 ·
  *   24 residual, laid out as C, or 0; it may lie on C · 25 activation, always 0
  * Of A's two strides one is 4 (where both axes are longer than one), and so of B's. A stride 0 of a batch axis repeats.
- * scratch: 131264 bytes
+ * scratch: 131328 bytes
  */
 export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const n = load<i32>(at, 12);
@@ -67,22 +71,25 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
   const bias = <usize>load<u32>(at, 92);
   const residual = <usize>load<u32>(at, 96);
 
-  const chunks = max(1, (k + CHUNK - 1) / CHUNK);
+  const across = columnA != 4 && columnA <= SHORT_COLUMN;
+  const most = across ? min(64, REACH / <i32>columnA) : CHUNK;
+  const chunks = max(1, (k + most - 1) / most);
   const chunk = max(1, (k + chunks - 1) / chunks);
   let rows = ROWS;
-  let columns = min(MAX_COLUMNS, (PACKED / chunk) & ~7);
+  let columns = min(MAX_COLUMNS, (PACKED / chunk) & ~15);
   // Blocks of columns alike, each of whole panels.
-  columns = (((m + 7) >> 3) + (m + columns - 1) / columns - 1) / ((m + columns - 1) / columns) << 3;
+  columns = (((m + 15) >> 4) + (m + columns - 1) / columns - 1) / ((m + columns - 1) / columns) << 4;
   let columnBlocks = (m + columns - 1) / columns;
   let rowBlocks = (n + rows - 1) / rows;
-  while (batches * rowBlocks * columnBlocks < 8 && rows + columns > 12 && <i64>rows * columns * k > 16384) {
+  while (batches * rowBlocks * columnBlocks < 8 && rows + columns > 20 && <i64>rows * columns * k > 16384) {
     if (rows > 16 || (rows > 4 && columns <= 32)) rows >>= 1;
-    else columns = ((columns >> 3) + 1) >> 1 << 3;
+    else if (columns > 16) columns = ((columns >> 4) + 1) >> 1 << 4;
+    else break;
     columnBlocks = (m + columns - 1) / columns;
     rowBlocks = (n + rows - 1) / rows;
   }
 
-  memory.fill(scratch + ZEROS, 0, 32);
+  memory.fill(scratch + ZEROS, 0, 64);
   let packed: usize = 0;
   let packedColumn = -1;
   const last = first(batches * columnBlocks * rowBlocks, worker + 1, workers);
@@ -103,46 +110,54 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
     const b = <usize>load<u32>(at, 4) + offset(at + 68, i0, i1, i2) + <usize>columnBegin * columnB;
     const shift = offset(at + 80, i0, i1, i2);
     const c = <usize>load<u32>(at, 8) + shift;
-    const panels = (columnEnd - columnBegin + 7) >> 3;
+    const panels = (columnEnd - columnBegin + 15) >> 4;
+    const rest = (columnEnd - columnBegin) & 15;
     const inPlace = columnB == 4 && rowEnd - rowBegin <= (rowB <= 1024 ? 16 : 8);
-    const packs = panels >= PACKS_FROM && rowEnd - rowBegin >= 4;
 
     for (let p = 0; p == 0 || p < k; p += chunk) {
       const depth = min(chunk, k - p);
       const lies = b + <usize>p * rowB;
-      const panel = <usize>depth << 5;
+      const panel = <usize>depth << 6;
       if (inPlace) {
         packedColumn = -1;
-        const rest = (columnEnd - columnBegin) & 7;
-        if (rest) packPanel(scratch + PACKED_B, lies + (<usize>(panels - 1) << 5), rowB, columnB, depth, rest);
+        if (rest) packPanel(scratch + PACKED_B, lies + (<usize>(panels - 1) << 6), rowB, columnB, depth, rest);
       } else if (chunks > 1 || b != packed || columnBegin != packedColumn) {
         packed = b;
         packedColumn = columnBegin;
+        if (across && columnB == 4) touch(scratch, lies, rowB, depth, <usize>(columnEnd - columnBegin) << 2);
         for (let j = 0; j < panels; j++) {
           packPanel(
             scratch + PACKED_B + <usize>j * panel,
-            lies + <usize>(j << 3) * columnB,
+            lies + <usize>(j << 4) * columnB,
             rowB,
             columnB,
             depth,
-            min(8, columnEnd - columnBegin - (j << 3)),
+            min(16, columnEnd - columnBegin - (j << 4)),
           );
         }
       }
       for (let blockBegin = rowBegin; blockBegin < rowEnd; blockBegin += ROWS) {
         const blockEnd = min(rowEnd, blockBegin + ROWS);
-        const left = a + <usize>blockBegin * rowA + <usize>p * columnA;
-        if (packs) packRows(scratch + PACKED_A, left, rowA, columnA, depth, (blockEnd - blockBegin) >> 2);
+        let left = a + <usize>blockBegin * rowA + <usize>p * columnA;
+        let rowLeft = rowA;
+        let stepA = columnA;
+        if (columnA != 4 && !across) {
+          turn(scratch + TURNED, left, columnA, depth, blockEnd - blockBegin);
+          left = scratch + TURNED;
+          rowLeft = <usize>depth << 2;
+          stepA = 4;
+        }
+        if (across) touch(scratch, left, columnA, depth, <usize>(blockEnd - blockBegin) << 2);
         for (let j = 0; j < panels; j++) {
-          const column = columnBegin + (j << 3);
-          const width = min(8, columnEnd - column);
-          const whole = width == 8;
+          const column = columnBegin + (j << 4);
+          const width = min(16, columnEnd - column);
+          const whole = width == 16;
           const right = !inPlace
             ? scratch + PACKED_B + <usize>j * panel
             : whole
-              ? lies + (<usize>j << 5)
+              ? lies + (<usize>j << 6)
               : scratch + PACKED_B;
-          const stepB: usize = inPlace && whole ? rowB : 32;
+          const stepB: usize = inPlace && whole ? rowB : width > 8 ? 64 : 32;
           let start = scratch + ZEROS;
           if (p == 0 && bias) {
             start = bias + (<usize>column << 2);
@@ -152,32 +167,33 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
             }
           }
           let x = left;
-          let q = scratch + PACKED_A;
           let to = c + <usize>blockBegin * rowC + (<usize>column << 2);
           const more = p == 0 ? (residual ? residual + shift - c : 0) : 0;
           const adds = p != 0 || residual != 0;
-          let row = blockBegin;
-          for (; row + 4 <= blockEnd; row += 4) {
-            const target = whole ? to : scratch;
-            const stride = whole ? rowC : 32;
-            const extra = whole && adds ? to + more : 0;
-            if (width <= 4) {
-              if (packs) halfTile(q, 4, 8, 12, 16, right, stepB, depth, start, scratch);
-              else halfTile(x, rowA, 2 * rowA, 3 * rowA, columnA, right, stepB, depth, start, scratch);
-            } else if (packs) tileOfPanel(q, right, stepB, depth, start, extra, target, stride);
-            else tileOfRows(x, rowA, 2 * rowA, 3 * rowA, columnA, right, stepB, depth, start, extra, target, stride);
-            if (!whole) scatter(to, scratch, rowC, 4, width, adds ? to + more : 0);
-            x += 4 * rowA;
-            q += <usize>depth << 4;
-            to += 4 * rowC;
-          }
-          if (row < blockEnd) {
-            const height = blockEnd - row;
-            const second: usize = height > 1 ? rowA : 0;
-            const third: usize = height > 2 ? 2 * rowA : 0;
-            if (width <= 4) halfTile(x, second, third, 0, columnA, right, stepB, depth, start, scratch);
-            else tileOfRows(x, second, third, 0, columnA, right, stepB, depth, start, 0, scratch, 32);
-            scatter(to, scratch, rowC, height, width, adds ? to + more : 0);
+          if (width > 8) {
+            const pairs = whole ? (blockEnd - blockBegin) >> 1 : 0;
+            if (pairs) wideTiles(x, rowLeft, stepA, right, stepB, depth, start, adds ? to + more : 0, to, rowC, pairs);
+            x += <usize>(2 * pairs) * rowLeft;
+            to += <usize>(2 * pairs) * rowC;
+            for (let row = blockBegin + 2 * pairs; row < blockEnd; row += 2) {
+              const two = row + 1 < blockEnd;
+              wideTiles(x, two ? rowLeft : 0, stepA, right, stepB, depth, start, 0, scratch, 64, 1);
+              scatter(to, scratch, 64, rowC, two ? 2 : 1, width, adds ? to + more : 0);
+              x += 2 * rowLeft;
+              to += 2 * rowC;
+            }
+          } else {
+            for (let row = blockBegin; row < blockEnd; row += 4) {
+              const height = min(4, blockEnd - row);
+              const second: usize = height > 1 ? rowLeft : 0;
+              const third: usize = height > 2 ? 2 * rowLeft : 0;
+              const fourth: usize = height > 3 ? 3 * rowLeft : 0;
+              if (width <= 4) halfTile(x, second, third, fourth, stepA, right, depth, start, scratch);
+              else narrowTile(x, second, third, fourth, stepA, right, depth, start, scratch);
+              scatter(to, scratch, 32, rowC, height, width, adds ? to + more : 0);
+              x += 4 * rowLeft;
+              to += 4 * rowC;
+            }
           }
         }
       }
@@ -195,30 +211,43 @@ function offset(strides: usize, i0: i32, i1: i32, i2: i32): usize {
   );
 }
 
-/** `depth` rows of up to 8 columns of B, 32 bytes each. What stands in columns that are not there does not matter. */
+/**
+ * `depth` rows of up to 16 columns of B, 64 bytes each, or 32 where there are at most 8 columns. What stands in columns
+ * that are not there does not matter.
+ */
 function packPanel(to: usize, from: usize, row: usize, column: usize, depth: i32, width: i32): void {
-  const end = to + (<usize>depth << 5);
-  if (column == 4 && width == 8) {
-    for (; to < end; to += 32, from += row) {
+  const apart: usize = width > 8 ? 64 : 32;
+  const end = to + <usize>depth * apart;
+  if (column == 4 && width == 16) {
+    for (; to < end; to += 64, from += row) {
       v128.store(to, v128.load(from));
       v128.store(to, v128.load(from, 16), 16);
+      v128.store(to, v128.load(from, 32), 32);
+      v128.store(to, v128.load(from, 48), 48);
     }
     return;
   }
   if (row == 4) {
-    const c1: usize = width > 1 ? column : 0;
-    const c2: usize = width > 2 ? 2 * column : 0;
-    const c3: usize = width > 3 ? 3 * column : 0;
-    const c4: usize = width > 4 ? 4 * column : 0;
-    const c5: usize = width > 5 ? 5 * column : 0;
-    const c6: usize = width > 6 ? 6 * column : 0;
-    const c7: usize = width > 7 ? 7 * column : 0;
-    for (; to + 128 <= end; to += 128, from += 16) {
-      transpose(to, 32, v128.load(from), v128.load(from + c1), v128.load(from + c2), v128.load(from + c3));
-      transpose(to + 16, 32, v128.load(from + c4), v128.load(from + c5), v128.load(from + c6), v128.load(from + c7));
+    const body = end - <usize>(depth & 3) * apart;
+    for (let c = 0; c < width; c += 4, from += 4 * column, to += 16) {
+      const c1: usize = width > c + 1 ? column : 0;
+      const c2: usize = width > c + 2 ? 2 * column : 0;
+      const c3: usize = width > c + 3 ? 3 * column : 0;
+      let x = from;
+      let q = to;
+      for (; q < body; q += 4 * apart, x += 16) {
+        transpose(q, apart, v128.load(x), v128.load(x + c1), v128.load(x + c2), v128.load(x + c3));
+      }
+      for (; q < end; q += apart, x += 4) {
+        store<f32>(q, load<f32>(x));
+        store<f32>(q, load<f32>(x + c1), 4);
+        store<f32>(q, load<f32>(x + c2), 8);
+        store<f32>(q, load<f32>(x + c3), 12);
+      }
     }
+    return;
   }
-  for (; to < end; to += 32, from += row) {
+  for (; to < end; to += apart, from += row) {
     let source = from;
     for (let c: usize = 0; c < <usize>width << 2; c += 4, source += column) store<f32>(to + c, load<f32>(source));
   }
@@ -238,49 +267,50 @@ function transpose(to: usize, apart: usize, x0: v128, x1: v128, x2: v128, x3: v1
   v128.store(to + 3 * apart, v128.shuffle<f32>(high01, high23, 2, 3, 6, 7));
 }
 
-/** Panels of four rows of A, 16 bytes of each k. */
-function packRows(to: usize, from: usize, row: usize, column: usize, depth: i32, panels: i32): void {
-  const size = <usize>depth << 4;
-  let i = 0;
-  // Sixteen rows side by side are a cache line.
-  if (row == 4) {
-    for (; i + 4 <= panels; i += 4, from += 64, to += 3 * size) {
-      let x = from;
-      for (const end = to + size; to < end; to += 16, x += column) {
-        v128.store(to, v128.load(x));
-        v128.store(to + size, v128.load(x, 16));
-        v128.store(to + 2 * size, v128.load(x, 32));
-        v128.store(to + 3 * size, v128.load(x, 48));
-      }
+/**
+ * Read the cache lines of `depth` stretches of `bytes` in the order in which they lie, before they are read across: the
+ * processor foresees this one. What is read goes to `to`, lest it be dropped.
+ */
+function touch(to: usize, from: usize, apart: usize, depth: i32, bytes: usize): void {
+  let bits = 0;
+  for (let end = from + <usize>depth * apart; from < end; from += apart) {
+    for (let x: usize = 0; x < bytes; x += 64) bits |= load<i32>(from + x);
+  }
+  store<i32>(to, bits);
+}
+
+/** Rows of A whose columns lie `column` bytes apart, one row behind the other. */
+function turn(to: usize, from: usize, column: usize, depth: i32, rows: i32): void {
+  const row = <usize>depth << 2;
+  const body = rows & ~3;
+  let p = 0;
+  // Four columns of a whole block at a time: their numbers lie side by side.
+  for (; p + 4 <= depth; p += 4, from += 4 * column) {
+    let y = to + (<usize>p << 2);
+    let x = from;
+    for (let i = 0; i < body; i += 4, x += 16, y += 4 * row) {
+      transpose(y, row, v128.load(x), v128.load(x + column), v128.load(x + 2 * column), v128.load(x + 3 * column));
+    }
+    for (let i = body; i < rows; i++, x += 4, y += row) {
+      store<f32>(y, load<f32>(x));
+      store<f32>(y, load<f32>(x + column), 4);
+      store<f32>(y, load<f32>(x + 2 * column), 8);
+      store<f32>(y, load<f32>(x + 3 * column), 12);
     }
   }
-  for (; i < panels; i++, from += 4 * row) {
-    const end = to + size;
-    let x = from;
-    if (row == 4) {
-      for (; to < end; to += 16, x += column) v128.store(to, v128.load(x));
-      continue;
-    }
-    if (column == 4) {
-      for (; to + 64 <= end; to += 64, x += 16) {
-        transpose(to, 16, v128.load(x), v128.load(x + row), v128.load(x + 2 * row), v128.load(x + 3 * row));
-      }
-    }
-    for (; to < end; to += 16, x += column) {
-      store<f32>(to, load<f32>(x));
-      store<f32>(to, load<f32>(x + row), 4);
-      store<f32>(to, load<f32>(x + 2 * row), 8);
-      store<f32>(to, load<f32>(x + 3 * row), 12);
-    }
+  for (; p < depth; p++, from += column) {
+    let y = to + (<usize>p << 2);
+    for (let i = 0, x = from; i < rows; i++, x += 4, y += row) store<f32>(y, load<f32>(x));
   }
 }
 
-/** Four rows of A, the others r1, r2, r3 bytes from the first. */
-function tileOfRows(
+/**
+ * Pairs of rows of A and 16 columns of B: C = start + A B, and what lies at `extra` as C does, or nothing where that is 0.
+ * A loop over tiles with one body: a call for each tile costs a tenth of it.
+ */
+function wideTiles(
   a: usize,
-  r1: usize,
-  r2: usize,
-  r3: usize,
+  row: usize,
   stepA: usize,
   b: usize,
   stepB: usize,
@@ -289,10 +319,69 @@ function tileOfRows(
   extra: usize,
   c: usize,
   rowC: usize,
+  pairs: i32,
+): void {
+  for (; pairs > 0; pairs--) {
+    let c0 = v128.load(start), c1 = v128.load(start, 16), c2 = v128.load(start, 32), c3 = v128.load(start, 48);
+    let d0 = c0, d1 = c1, d2 = c2, d3 = c3;
+    let right = b;
+    for (let end = a + <usize>depth * stepA; a != end; a += stepA, right += stepB) {
+      const b0 = v128.load(right);
+      const b1 = v128.load(right, 16);
+      const b2 = v128.load(right, 32);
+      const b3 = v128.load(right, 48);
+      const a0 = v128.load32_splat(a);
+      c0 = f32x4.add(c0, f32x4.mul(a0, b0));
+      c1 = f32x4.add(c1, f32x4.mul(a0, b1));
+      c2 = f32x4.add(c2, f32x4.mul(a0, b2));
+      c3 = f32x4.add(c3, f32x4.mul(a0, b3));
+      const a1 = v128.load32_splat(a + row);
+      d0 = f32x4.add(d0, f32x4.mul(a1, b0));
+      d1 = f32x4.add(d1, f32x4.mul(a1, b1));
+      d2 = f32x4.add(d2, f32x4.mul(a1, b2));
+      d3 = f32x4.add(d3, f32x4.mul(a1, b3));
+    }
+    a += 2 * row - <usize>depth * stepA;
+    const second = c + rowC;
+    if (extra) {
+      c0 = f32x4.add(v128.load(extra), c0);
+      c1 = f32x4.add(v128.load(extra, 16), c1);
+      c2 = f32x4.add(v128.load(extra, 32), c2);
+      c3 = f32x4.add(v128.load(extra, 48), c3);
+      extra += rowC;
+      d0 = f32x4.add(v128.load(extra), d0);
+      d1 = f32x4.add(v128.load(extra, 16), d1);
+      d2 = f32x4.add(v128.load(extra, 32), d2);
+      d3 = f32x4.add(v128.load(extra, 48), d3);
+      extra += rowC;
+    }
+    v128.store(c, c0);
+    v128.store(c, c1, 16);
+    v128.store(c, c2, 32);
+    v128.store(c, c3, 48);
+    v128.store(second, d0);
+    v128.store(second, d1, 16);
+    v128.store(second, d2, 32);
+    v128.store(second, d3, 48);
+    c = second + rowC;
+  }
+}
+
+/** Four rows of A, the others r1, r2, r3 bytes from the first, and 8 packed columns of B, into scratch. */
+function narrowTile(
+  a: usize,
+  r1: usize,
+  r2: usize,
+  r3: usize,
+  stepA: usize,
+  b: usize,
+  depth: i32,
+  start: usize,
+  tile: usize,
 ): void {
   let c00 = v128.load(start), c01 = v128.load(start, 16);
   let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
-  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += stepA) {
+  for (let end = b + (<usize>depth << 5); b != end; b += 32, a += stepA) {
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
     const a0 = v128.load32_splat(a);
@@ -308,48 +397,17 @@ function tileOfRows(
     c30 = f32x4.add(c30, f32x4.mul(a3, b0));
     c31 = f32x4.add(c31, f32x4.mul(a3, b1));
   }
-  put(c, c00, c01, extra);
-  put(c + rowC, c10, c11, extra ? extra + rowC : 0);
-  put(c + 2 * rowC, c20, c21, extra ? extra + 2 * rowC : 0);
-  put(c + 3 * rowC, c30, c31, extra ? extra + 3 * rowC : 0);
+  v128.store(tile, c00);
+  v128.store(tile, c01, 16);
+  v128.store(tile, c10, 32);
+  v128.store(tile, c11, 48);
+  v128.store(tile, c20, 64);
+  v128.store(tile, c21, 80);
+  v128.store(tile, c30, 96);
+  v128.store(tile, c31, 112);
 }
 
-/** Four rows of A packed side by side. */
-function tileOfPanel(
-  a: usize,
-  b: usize,
-  stepB: usize,
-  depth: i32,
-  start: usize,
-  extra: usize,
-  c: usize,
-  rowC: usize,
-): void {
-  let c00 = v128.load(start), c01 = v128.load(start, 16);
-  let c10 = c00, c11 = c01, c20 = c00, c21 = c01, c30 = c00, c31 = c01;
-  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += 16) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    const a0 = v128.load32_splat(a);
-    c00 = f32x4.add(c00, f32x4.mul(a0, b0));
-    c01 = f32x4.add(c01, f32x4.mul(a0, b1));
-    const a1 = v128.load32_splat(a, 4);
-    c10 = f32x4.add(c10, f32x4.mul(a1, b0));
-    c11 = f32x4.add(c11, f32x4.mul(a1, b1));
-    const a2 = v128.load32_splat(a, 8);
-    c20 = f32x4.add(c20, f32x4.mul(a2, b0));
-    c21 = f32x4.add(c21, f32x4.mul(a2, b1));
-    const a3 = v128.load32_splat(a, 12);
-    c30 = f32x4.add(c30, f32x4.mul(a3, b0));
-    c31 = f32x4.add(c31, f32x4.mul(a3, b1));
-  }
-  put(c, c00, c01, extra);
-  put(c + rowC, c10, c11, extra ? extra + rowC : 0);
-  put(c + 2 * rowC, c20, c21, extra ? extra + 2 * rowC : 0);
-  put(c + 3 * rowC, c30, c31, extra ? extra + 3 * rowC : 0);
-}
-
-/** The left half of a tile, of any four rows, into scratch. */
+/** The same with 4 columns of B. */
 function halfTile(
   a: usize,
   r1: usize,
@@ -357,14 +415,13 @@ function halfTile(
   r3: usize,
   stepA: usize,
   b: usize,
-  stepB: usize,
   depth: i32,
   start: usize,
   tile: usize,
 ): void {
   let c0 = v128.load(start);
   let c1 = c0, c2 = c0, c3 = c0;
-  for (let end = b + <usize>depth * stepB; b != end; b += stepB, a += stepA) {
+  for (let end = b + (<usize>depth << 5); b != end; b += 32, a += stepA) {
     const b0 = v128.load(b);
     c0 = f32x4.add(c0, f32x4.mul(v128.load32_splat(a), b0));
     c1 = f32x4.add(c1, f32x4.mul(v128.load32_splat(a + r1), b0));
@@ -377,16 +434,9 @@ function halfTile(
   v128.store(tile, c3, 96);
 }
 
-// @ts-ignore: decorator
-@inline
-function put(to: usize, x: v128, y: v128, extra: usize): void {
-  v128.store(to, extra ? f32x4.add(v128.load(extra), x) : x);
-  v128.store(to, extra ? f32x4.add(v128.load(extra, 16), y) : y, 16);
-}
-
-/** Copy the part of a tile that there is. */
-function scatter(c: usize, tile: usize, rowC: usize, height: i32, width: i32, extra: usize): void {
-  for (let r = 0; r < height; r++, c += rowC, tile += 32) {
+/** Copy the part of a tile that there is, its rows `apart` bytes apart. */
+function scatter(c: usize, tile: usize, apart: usize, rowC: usize, height: i32, width: i32, extra: usize): void {
+  for (let r = 0; r < height; r++, c += rowC, tile += apart) {
     let i: usize = 0;
     for (; i + 16 <= <usize>width << 2; i += 16) {
       const x = v128.load(tile + i);

@@ -7,10 +7,10 @@ import {
   GROUP,
   hide,
   KEYS_ROW,
-  OTHER,
-  pair,
   REACH,
   scores,
+  sumKeys,
+  sumQueries,
   TILE,
   TILE_ROW,
   touch,
@@ -87,34 +87,6 @@ function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, 
   }
 }
 
-/** Add rows of the queries of a tile to its keys from number `begin` to `end`: to_j += factor · Σ_i w_ij x_i. */
-function addToKeys(
-  to: usize,
-  toRow: usize,
-  begin: i32,
-  end: i32,
-  tile: usize,
-  count: i32,
-  rows: i32,
-  from: usize,
-  fromRow: usize,
-  width: i32,
-  keep: usize,
-  factor: usize,
-  spare: usize,
-): void {
-  for (let j = begin; j < end; j += 2, to += 2 * toRow) {
-    const i = max(0, j - count + 1);
-    const lead = j >= count - 1;
-    const trail = j + 1 < rows;
-    const shared = min(rows, j + 2) - i - i32(lead) - i32(trail);
-    const w = tile + <usize>(j - i) * TILE_ROW + bytes(i);
-    const second = j + 1 < end ? to + toRow : 0;
-    const x = from + <usize>i * fromRow;
-    pair(to, second, w, TILE_ROW, OTHER, x, fromRow, lead, shared, trail, width, false, keep, factor, spare);
-  }
-}
-
 /** Add the sums of the rows of a tile. */
 function addRowSums(to: usize, tile: usize, count: i32, lanes: i32): void {
   for (const end = to + bytes(count); to < end; to += 4, tile += TILE_ROW) {
@@ -149,7 +121,7 @@ function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
  *   36 dk (b, h, n, d) or 0 · 37 its strides of batch · 38 head · 39 row ·
  *   40 dv (b, h, n, m) or 0 · 41 its strides of batch · 42 head · 43 row ·
  *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 · 45 tokens of a segment
- * scratch: 4 (64 (d + m + D + M) + 176 max(d, m) + 130 max(D, M) + 10628) bytes, D and M being d and m rounded up to 4
+ * scratch: 4 (64 (d + m + D + M) + 176 max(d, m) + 257 max(D, M) + 10752) bytes, D and M being d and m rounded up to 4
  */
 export function nearFieldPullback(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const h = load<i32>(at, 4);
@@ -188,13 +160,16 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   const queries = shown + bytes(REACH * widest);
   const cotangents = queries + bytes(BLOCK * features);
   const spare = cotangents + bytes(BLOCK * width);
-  const hidden = spare + bytes(2 * widest);
+  const hidden = spare + bytes((REACH + 1) * widest);
   const shifts = hidden + bytes(REACH);
   const ofRows = shifts + bytes(BLOCK);
   const ones = ofRows + bytes(BLOCK);
-  const scales = ones + 8;
-  const zeros = scales + 8;
-  v128.store(ones, f32x4(1, 1, scale, scale));
+  const scales = ones + bytes(BLOCK);
+  const zeros = scales + bytes(BLOCK);
+  for (let x: usize = 0; x < bytes(BLOCK); x += 16) {
+    v128.store(ones + x, f32x4.splat(1));
+    v128.store(scales + x, f32x4.splat(scale));
+  }
   memory.fill(zeros, 0, bytes(REACH));
 
   const apart = qRow > bytes(d) && slots <= GROUP;
@@ -293,24 +268,18 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
         pull(s, ds, count, lanes, shifts, ofRows, alone);
 
         if (own && ofQueries) {
-          for (let r = 0; r < rows; r += 2) {
-            const to = dq + <usize>(i + r) * dqRow;
-            const second = r + 1 < rows ? to + dqRow : 0;
-            const w = ds + bytes(r);
-            const x = from + <usize>r * fromRow;
-            pair(to, second, w, OTHER, TILE_ROW, x, fromRow, true, count - 1, true, d, fresh, ones, scales, spare);
-          }
+          sumKeys(dq + <usize>i * dqRow, dqRow, ds, count, rows, from, fromRow, d, fresh, ones, scales, spare);
         }
         if (own && parts) addRowSums(part + bytes(t), ds, count, lanes);
         const j = max(0, begin - origin);
         const stop = min(end - origin, rows + count - 1);
         if (ofKeys) {
           const to = dk + <usize>(origin + j) * dkRow;
-          addToKeys(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
+          sumQueries(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
         }
         if (ofValues) {
           const to = dv + <usize>(origin + j) * dvRow;
-          addToKeys(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
+          sumQueries(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
         }
         t += count;
         fresh = false;

@@ -288,6 +288,10 @@ function finish(to: usize, sum: v128, fresh: bool, keep: v128, factor: v128): vo
   v128.store(to, fresh ? part : mulAdd(part, v128.load(to), keep));
 }
 
+// Two rows of weighted sums, to ← keep · to + factor · Σ w x, or ← factor · Σ w x where they are fresh: over `count` rows x
+// that both have, one before that only the first has (`lead`) and one behind that only the second has (`trail`). The
+// weights of the second lie `other` bytes from those of the first, the next ones `step` bytes on; keep and factor of the
+// second 4 bytes on.
 // @ts-ignore: decorator
 @inline
 function pairPart(
@@ -360,35 +364,6 @@ function pairPart(
   if (vectors > 2) finish(second + 48, b3, fresh, k, f);
 }
 
-// @ts-ignore: decorator
-@inline
-function pairParts(
-  to: usize,
-  second: usize,
-  w: usize,
-  other: usize,
-  step: usize,
-  rows: usize,
-  row: usize,
-  lead: bool,
-  count: i32,
-  trail: bool,
-  width: i32,
-  fresh: bool,
-  keep: usize,
-  factor: usize,
-): void {
-  const end = bytes(width);
-  let x: usize = 0;
-  for (; x + 64 <= end; x += 64) {
-    pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 4);
-  }
-  for (; x + 32 <= end; x += 32) {
-    pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 2);
-  }
-  if (x < end) pairPart(to + x, second + x, w, other, step, rows + x, row, lead, count, trail, fresh, keep, factor, 1);
-}
-
 /** to ← keep · to + sum for a row of any width, or ← sum where it is fresh. */
 function addRow(to: usize, sum: usize, width: i32, fresh: bool, keep: f32): void {
   for (const end = to + bytes(width); to < end; to += 4, sum += 4) {
@@ -396,24 +371,48 @@ function addRow(to: usize, sum: usize, width: i32, fresh: bool, keep: f32): void
   }
 }
 
-/**
- * Two rows of weighted sums, to ← keep · to + factor · Σ w x, or ← factor · Σ w x where they are fresh: over `count`
- * rows x of whole vectors that both have, one before that only the first has (`lead`) and one behind that only the
- * second has (`trail`). The weights of the second lie `other` bytes from those of the first, the next ones `step` bytes
- * on; keep and factor of the second 4 bytes on. `second` is 0 where there is but one. Where the width is not whole
- * vectors, sums wait in `spare`, 2 rows.
- */
-export function pair(
+// Rows in pairs, for one part of their columns. The loop over pairs is here: a call for each of them costs as much as its arithmetic.
+
+// @ts-ignore: decorator
+@inline
+function queriesPart(
   to: usize,
-  second: usize,
+  toRow: usize,
   w: usize,
-  other: usize,
-  step: usize,
-  rows: usize,
-  row: usize,
-  lead: bool,
   count: i32,
-  trail: bool,
+  rows: i32,
+  from: usize,
+  fromRow: usize,
+  fresh: bool,
+  keep: usize,
+  factor: usize,
+  spare: usize,
+  vectors: i32,
+): void {
+  for (let i = 0; i < rows; i += 2) {
+    const second = i + 1 < rows ? to + toRow : spare;
+    pairPart(to, second, w, OTHER, TILE_ROW, from, fromRow, true, count - 1, true, fresh, keep, factor, vectors);
+    to += 2 * toRow;
+    w += 8;
+    from += 2 * fromRow;
+    keep += 8;
+    factor += 8;
+  }
+}
+
+/**
+ * Weighted sums over the keys of a tile for its queries, to_i ← keep_i · to_i + factor_i · Σ_j w_ij x_j, or without the first where they are
+ * fresh; x are rows of whole vectors, the first that of the first key. `spare` holds `rows` rows where the width is not whole vectors, and
+ * one in any case.
+ */
+export function sumKeys(
+  to: usize,
+  toRow: usize,
+  tile: usize,
+  count: i32,
+  rows: i32,
+  from: usize,
+  fromRow: usize,
   width: i32,
   fresh: bool,
   keep: usize,
@@ -421,14 +420,101 @@ export function pair(
   spare: usize,
 ): void {
   const whole = padded(width);
-  const behind = spare + bytes(whole);
   if (whole != width) {
-    pairParts(spare, behind, w, other, step, rows, row, lead, count, trail, whole, true, keep, factor);
-    addRow(to, spare, width, fresh, load<f32>(keep));
-    if (second) addRow(second, behind, width, fresh, load<f32>(keep, 4));
+    const row = bytes(whole);
+    sumKeys(spare, row, tile, count, rows, from, fromRow, whole, true, keep, factor, spare + <usize>rows * row);
+    for (let i = 0; i < rows; i++) {
+      addRow(to + <usize>i * toRow, spare + <usize>i * row, width, fresh, load<f32>(keep + bytes(i)));
+    }
     return;
   }
-  if (!second) second = spare;
-  if (fresh) pairParts(to, second, w, other, step, rows, row, lead, count, trail, width, true, keep, factor);
-  else pairParts(to, second, w, other, step, rows, row, lead, count, trail, width, false, keep, factor);
+  const end = bytes(width);
+  let x: usize = 0;
+  if (fresh) {
+    for (; x + 64 <= end; x += 64) {
+      queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, true, keep, factor, spare, 4);
+    }
+    for (; x + 32 <= end; x += 32) {
+      queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, true, keep, factor, spare, 2);
+    }
+    if (x < end) queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, true, keep, factor, spare, 1);
+    return;
+  }
+  for (; x + 64 <= end; x += 64) {
+    queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, false, keep, factor, spare, 4);
+  }
+  for (; x + 32 <= end; x += 32) {
+    queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, false, keep, factor, spare, 2);
+  }
+  if (x < end) queriesPart(to + x, toRow, tile, count, rows, from + x, fromRow, false, keep, factor, spare, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function keysPart(
+  to: usize,
+  toRow: usize,
+  begin: i32,
+  end: i32,
+  tile: usize,
+  count: i32,
+  rows: i32,
+  from: usize,
+  fromRow: usize,
+  keep: usize,
+  factor: usize,
+  spare: usize,
+  vectors: i32,
+): void {
+  for (let j = begin; j < end; j += 2, to += 2 * toRow) {
+    const i = max(0, j - count + 1);
+    const lead = j >= count - 1;
+    const trail = j + 1 < rows;
+    const shared = min(rows, j + 2) - i - i32(lead) - i32(trail);
+    const w = tile + <usize>(j - i) * TILE_ROW + bytes(i);
+    const second = j + 1 < end ? to + toRow : spare;
+    const x = from + <usize>i * fromRow;
+    pairPart(to, second, w, TILE_ROW, OTHER, x, fromRow, lead, shared, trail, false, keep, factor, vectors);
+  }
+}
+
+/**
+ * The same for keys number `begin` to `end` of a tile over its queries, to_j += factor · Σ_i w_ij x_i; `to` is the row of the first of them,
+ * `keep` two ones, and `factor` two numbers alike.
+ */
+export function sumQueries(
+  to: usize,
+  toRow: usize,
+  begin: i32,
+  end: i32,
+  tile: usize,
+  count: i32,
+  rows: i32,
+  from: usize,
+  fromRow: usize,
+  width: i32,
+  keep: usize,
+  factor: usize,
+  spare: usize,
+): void {
+  const whole = padded(width);
+  if (whole != width) {
+    const row = bytes(whole);
+    const behind = spare + <usize>(end - begin) * row;
+    memory.fill(spare, 0, behind - spare);
+    sumQueries(spare, row, begin, end, tile, count, rows, from, fromRow, whole, keep, factor, behind);
+    for (let j = 0; j < end - begin; j++) {
+      addRow(to + <usize>j * toRow, spare + <usize>j * row, width, false, 1);
+    }
+    return;
+  }
+  const last = bytes(width);
+  let x: usize = 0;
+  for (; x + 64 <= last; x += 64) {
+    keysPart(to + x, toRow, begin, end, tile, count, rows, from + x, fromRow, keep, factor, spare, 4);
+  }
+  for (; x + 32 <= last; x += 32) {
+    keysPart(to + x, toRow, begin, end, tile, count, rows, from + x, fromRow, keep, factor, spare, 2);
+  }
+  if (x < last) keysPart(to + x, toRow, begin, end, tile, count, rows, from + x, fromRow, keep, factor, spare, 1);
 }

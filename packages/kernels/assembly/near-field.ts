@@ -8,10 +8,9 @@ import {
   GROUP,
   hide,
   KEYS_ROW,
-  OTHER,
-  pair,
   REACH,
   scores,
+  sumKeys,
   TILE,
   TILE_ROW,
   touch,
@@ -97,7 +96,7 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
  *   24 L (b, h, n), contiguous, or 0 ·
  *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
  *   27 bias (h, left + right + 1), contiguous, or 0
- * scratch: 4 (240 d + 128 max(D, M) + 2 M + 5505) bytes, D and M being d and m rounded up to 4
+ * scratch: 4 (240 d + 128 max(D, M) + 65 M + 5505) bytes, D and M being d and m rounded up to 4
  */
 export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const h = load<i32>(at, 4);
@@ -121,7 +120,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const kt = qt + bytes(BLOCK * d);
   const shown = kt + <usize>d * KEYS_ROW;
   const spare = shown + bytes(REACH * max(features, width));
-  const hidden = spare + bytes(2 * width);
+  const hidden = spare + bytes((BLOCK + 1) * width);
   const top = hidden + bytes(REACH);
   const total = top + bytes(BLOCK);
   const keep = total + bytes(BLOCK);
@@ -182,15 +181,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
         from = shown;
         fromRow = bytes(width);
       }
-      for (let i = 0; i < rows; i += 2) {
-        const to = o + <usize>i * oRow;
-        const second = i + 1 < rows ? to + oRow : 0;
-        const w = s + bytes(i);
-        const x = from + <usize>i * fromRow;
-        const kept = keep + bytes(i);
-        const by = factor + bytes(i);
-        pair(to, second, w, OTHER, TILE_ROW, x, fromRow, true, count - 1, true, m, fresh, kept, by, spare);
-      }
+      sumKeys(o, oRow, s, count, rows, from, fromRow, m, fresh, keep, factor, spare);
       t += count;
       fresh = false;
     }

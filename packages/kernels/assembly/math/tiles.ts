@@ -3,6 +3,7 @@ import { exp, expm1 } from "./exp";
 import { log, log1p } from "./log";
 import { sigmoid, sigmoid64, softplus, softplus64 } from "./logistic";
 import { pow } from "./pow";
+import { ONE, splat } from "./splat";
 import { tanh, tanh64 } from "./tanh";
 import { cos, sin } from "./trig";
 
@@ -23,6 +24,26 @@ export function expTile(y: usize, x: usize, count: i32): void {
     v128.store(y + i, b, 16);
   }
   if (i < bytes) v128.store(y + i, exp(v128.load(x + i)));
+}
+
+// @ts-ignore: decorator
+@inline
+function eluPlusOne(x: v128): v128 {
+  const zero = f32x4.splat(0);
+  return v128.bitselect(f32x4.add(x, splat(ONE)), exp(f32x4.min(x, zero)), f32x4.gt(x, zero));
+}
+
+/** x + 1 above 0, e^x elsewhere. */
+export function eluPlusOneTile(y: usize, x: usize, count: i32): void {
+  const bytes = <usize>count << 2;
+  let i: usize = 0;
+  for (; i + 32 <= bytes; i += 32) {
+    const a = eluPlusOne(v128.load(x + i));
+    const b = eluPlusOne(v128.load(x + i, 16));
+    v128.store(y + i, a);
+    v128.store(y + i, b, 16);
+  }
+  if (i < bytes) v128.store(y + i, eluPlusOne(v128.load(x + i)));
 }
 
 export function expm1Tile(y: usize, x: usize, count: i32): void {

@@ -1,5 +1,13 @@
 import type { DType, Program } from "@fmmformer/autodiff";
-import { type Atom, Dense, type Equation, sizeOf, stretchedAxes, type Var } from "@fmmformer/autodiff/extend";
+import {
+  type Atom,
+  Dense,
+  type Equation,
+  sizeOf,
+  stretchedAxes,
+  stridesOf,
+  type Var,
+} from "@fmmformer/autodiff/extend";
 import type { ChainFunction } from "./binary/names.ts";
 import {
   again,
@@ -11,6 +19,8 @@ import {
   instructCopy,
   type Node,
   newChain,
+  pruned,
+  type Reduction,
 } from "./chain.ts";
 import { joinChains } from "./join-chains.ts";
 import type { Buffer, Loop, Place, Step } from "./plan.ts";
@@ -82,6 +92,7 @@ export function createBuilder(
   const values = new Map<Var, Value>();
   const steps: (Step | Loop | Chain)[] = [];
   const writtenAt = new Map<Buffer, number>();
+  const storedBy = new Map<Buffer, Node>();
   let recent: Chain[] = [];
 
   const buffer = (bytes: number): Buffer => ({ bytes });
@@ -118,6 +129,7 @@ export function createBuilder(
       node.stored = axes ? create({ shape, dtype: node.dtype }, axes) : flat;
       if (!fits(node.chain, [])) node.stored = flat;
       writtenAt.set(node.stored.source as Buffer, node.chain.at);
+      storedBy.set(node.stored.source as Buffer, node);
     }
     return reshaped(node.stored, shape) ?? (reshaped(contiguous(node.stored), shape) as View);
   };
@@ -129,6 +141,25 @@ export function createBuilder(
     steps.push(chain);
     recent = [chain, ...recent.slice(0, 7)];
     return chain;
+  };
+
+  /** The value of a chain that was stored as this view, and the same reduction as that chain sees it, where it can. */
+  const whereMade = (
+    x: View,
+    axes: readonly number[],
+  ): { readonly node: Node; readonly reduction: Pick<Reduction, "axes" | "shape"> } | null => {
+    const node = typeof x.source === "number" ? undefined : storedBy.get(x.source);
+    const { shape, strides } = node?.stored ?? x;
+    if (!node || !isContiguous(x) || sizeOf(shape) !== sizeOf(x.shape)) return null;
+    const own = stridesOf(x.shape);
+    const reduced = shape.map((n, axis) => {
+      const at = own.findIndex((s, a) => s <= strides[axis] && strides[axis] * n <= s * x.shape[a]);
+      return at < 0 ? null : axes.includes(at);
+    });
+    // Results are in the order in which their elements lie; the chain has them in that of its axes.
+    const kept = strides.filter((_, axis) => reduced[axis] === false && shape[axis] > 1);
+    if (reduced.includes(null) || kept.some((s, i) => i > 0 && s > kept[i - 1])) return null;
+    return { node, reduction: { shape, axes: shape.flatMap((_, axis) => (reduced[axis] ? [axis] : [])) } };
   };
 
   /** What an op in `chain` would read for a value: nothing where the value is inside the chain or would be stored for it flat. */
@@ -233,13 +264,10 @@ export function createBuilder(
       const to = create(out);
       define(out, to);
       const reduction = { axes, shape: x.shape };
-      let node: Node;
-      if ("node" in value && fits(value.node.chain, [], reduction)) node = value.node;
-      else {
-        const view = viewOf(value);
-        node = instructCopy(open(x.shape), view);
-      }
-      node.chain.reductions.push({ of: node, op, out: to, ...reduction });
+      const made = "node" in value ? { node: value.node, reduction } : whereMade(value, axes);
+      const joins = made && fits(made.node.chain, [], made.reduction);
+      const node = joins ? made.node : instructCopy(open(x.shape), viewOf(value));
+      node.chain.reductions.push({ of: node, op, out: to, ...(joins ? made.reduction : reduction) });
       writtenAt.set(to.source as Buffer, node.chain.at);
     },
     sumTo(x, out) {
@@ -296,7 +324,9 @@ export function createBuilder(
 const rowMajor = (shape: readonly number[]): number[] => shape.map((_, axis) => axis);
 
 /** The ops of a chain, for a profile: the first few of them. */
-function labelOf({ instructions, reductions }: Chain): string {
+function labelOf(chain: Chain): string {
+  const { instructions } = pruned(chain);
+  const { reductions } = chain;
   const names = [...instructions.map(({ apply }) => apply.replace(/_.*/, "")), ...reductions.map(({ op }) => op)];
   return names.length > 6 ? `${names.slice(0, 6).join(" ")} …` : names.join(" ");
 }

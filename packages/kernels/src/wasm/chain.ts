@@ -1,7 +1,8 @@
 import type { DType } from "@fmmformer/autodiff";
 import { sameShape, sizeOf } from "@fmmformer/autodiff/extend";
+import { arrange, tile } from "./arrange.ts";
 import type { ChainFunction } from "./binary/names.ts";
-import { type Buffer, double, float, type Step, storageOf, type Word } from "./plan.ts";
+import { type Buffer, double, float, type Place, type Step, storageOf, type Word } from "./plan.ts";
 import { bytesOf, joined, refine, type View, type Walk, walkOf } from "./view.ts";
 
 // Elementwise ops over one space of elements become one step: assembly/chain.ts. What is here grows such a step op by op, and in the end
@@ -17,7 +18,7 @@ export interface Node {
 
 type Input = Node | View;
 
-interface Reduction {
+export interface Reduction {
   readonly of: Node;
   readonly op: "sum" | "max";
   /** Of the space, as `shape` cuts it */
@@ -139,9 +140,6 @@ export function pruned(chain: Chain): Pick<Chain, "instructions" | "reads"> {
 
 const kinds: Readonly<Record<DType, number>> = { float32: 0, float64: 2, int32: 4, bool: 4 };
 
-/** How many elements a tile has: small enough for dozens in the first-level cache, large enough to hide the cost of a call. */
-const tile = 512;
-
 /** The steps of a chain: the chain itself, and what adds up partial results. `buffer` gives new storage. */
 export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) => Buffer): Step[] {
   const stored = chain.nodes.filter((node) => node.stored);
@@ -157,40 +155,21 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   ]);
   if (!cut) throw new Error("wasm: operands of a chain do not fit together");
   const walks = cut.strides.slice(1, 1 + operands.length) as (readonly number[])[];
-  const reduced =
-    chain.reductions.length > 0 ? reducedAxes(cut.sizes, chain.reductions[0]) : cut.sizes.map(() => false);
-  const axes = cut.sizes.map((_, axis) => axis);
-  const lastKept = axes.findLastIndex((axis) => reduced[axis]) + 1; // from here on the axes are kept: columns
-  const inRow = reduced[axes.length - 1] ?? false;
-  const order =
-    chain.reductions.length === 0
-      ? bestOrder(cut.sizes, walks)
-      : inRow
-        ? [...axes.filter((axis) => !reduced[axis]), ...axes.filter((axis) => reduced[axis])]
-        : [
-            ...axes.filter((axis) => axis < lastKept && !reduced[axis]),
-            ...axes.filter((axis) => reduced[axis]),
-            ...axes.filter((axis) => axis >= lastKept),
-          ];
-  const product = (list: readonly number[]): number => list.reduce((n, axis) => n * cut.sizes[axis], 1);
-  const rowsReduced = product(axes.filter((axis) => reduced[axis]));
-  const columns = inRow || chain.reductions.length === 0 ? 1 : product(axes.filter((axis) => axis >= lastKept));
+  const reduced = chain.reductions.length > 0 ? reducedAxes(cut.sizes, chain.reductions[0]) : null;
+  const { mode, order, outer, rows, inner, folded, repeated } = arrange(cut.sizes, walks, reduced);
+  const length = cut.sizes.reduce((n, size, axis) => (reduced?.[axis] ? n * size : n), 1);
 
   // ——— Tiles and units ———
-  const mode = chain.reductions.length === 0 ? "map" : !inRow ? "columns" : rowsReduced <= tile ? "rows" : "total";
-  let [outer, rows, inner, block, chunk, tileRows, tileColumns] = [1, 1, chain.size, 4 * tile, 1, 1, tile];
+  let [block, chunk, tileRows, tileColumns] = [4 * tile, 1, 1, tile];
   if (mode === "rows") {
-    tileColumns = Math.floor(tile / rowsReduced) * rowsReduced;
+    tileColumns = Math.floor(tile / length) * length;
     block = 4 * tileColumns;
   } else if (mode === "columns") {
-    [outer, rows, inner] = [chain.size / rowsReduced / columns, rowsReduced, columns];
-    block = tileColumns = Math.min(columns, tile);
-    tileRows = columns <= tile ? Math.min(Math.floor(tile / columns), rows) : 1;
+    block = tileColumns = Math.min(inner, tile);
+    tileRows = inner <= tile ? Math.min(Math.floor(tile / inner), rows) : 1;
     chunk = Math.min(512, Math.max(1, Math.floor((32 * tile) / block)));
     chunk = Math.max(tileRows, Math.floor(chunk / tileRows) * tileRows);
-  } else if (mode === "total") {
-    [outer, inner, block] = [chain.size / rowsReduced, rowsReduced, 16 * tile];
-  }
+  } else if (mode === "total") block = 16 * tile;
 
   const { sizes, strides } = joined(
     order.map((axis) => cut.sizes[axis]),
@@ -260,15 +239,19 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
   const combines: Step[] = [];
   const reductions = chain.reductions.flatMap(({ of, op, out }): Word[] => {
     const what = kinds[of.dtype] + (op === "max" ? 1 : 0);
-    const results = outer * (mode === "columns" ? inner : 1);
     const target = { buffer: out.source as Buffer, offset: out.offset * bytesOf[out.dtype] };
-    const to = partial === 1 ? target : { buffer: buffer(results * partial * bytesOf[of.dtype]), offset: 0 };
+    const results = outer * (mode === "columns" ? inner : 1);
+    const apart = (count: number): Place => ({ buffer: buffer(count * bytesOf[of.dtype]), offset: 0 });
+    const whole = folded === 1 && repeated === 1 ? target : apart(results);
+    const to = partial === 1 ? whole : apart(results * partial);
     written.push(to.buffer);
-    if (partial > 1) {
-      const words = [to, target, outer, partial, mode === "columns" ? inner : 1, what];
-      combines.push({ kernel: "combine", words, label: `${label} (parts)` });
-    }
-    return [registers.get(of) as number, mode === "rows" ? 0 : mode === "columns" ? 1 : 2, to, what, rowsReduced];
+    const combine = (from: Place, into: Place, ...sizes: [outer: number, parts: number, inner: number]): void => {
+      combines.push({ kernel: "combine", words: [from, into, ...sizes, what], label: `${label} (parts)` });
+    };
+    if (partial > 1) combine(to, whole, outer, partial, mode === "columns" ? inner : 1);
+    if (folded > 1) combine(whole, target, inner / folded, folded, 1);
+    if (repeated > 1) combine(whole, target, 1, repeated, outer / repeated);
+    return [registers.get(of) as number, mode === "rows" ? 0 : mode === "columns" ? 1 : 2, to, what, length];
   });
   const words: Word[] = [
     outer,
@@ -312,17 +295,6 @@ export function chainSteps(chain: Chain, label: string, buffer: (bytes: number) 
     },
     ...combines,
   ];
-}
-
-/** The order of axes in which most operands lie one behind the other. */
-function bestOrder(sizes: readonly number[], walks: readonly (readonly number[])[]): readonly number[] {
-  const natural = sizes.map((_, axis) => axis);
-  const orders = walks.map((walk) => natural.toSorted((a, b) => walk[b] - walk[a]));
-  const dense = (order: readonly number[]): number =>
-    walks.filter(
-      (walk) => order.toReversed().reduce((next, axis) => (walk[axis] === next ? next * sizes[axis] : -1), 1) > 0,
-    ).length;
-  return orders.reduce((best, order) => (dense(order) > dense(best) ? order : best), natural);
 }
 
 /** Whether nothing of others lies in the same buffer: what the kernel writes beyond the end of the last tile then harms nobody. */

@@ -5,6 +5,7 @@ import {
   adamUpdate,
   crossEntropy,
   crossEntropyPullback,
+  eluPlusOne,
   gelu,
   geluPullback,
   layerNorm,
@@ -25,5 +26,6 @@ export const fusedOps: Readonly<Record<string, FusedOp>> = {
   "softmaxCrossEntropy.pullback": crossEntropyPullback,
   gelu,
   "gelu.pullback": geluPullback,
+  eluPlusOne,
   adamUpdate,
 };

@@ -21,7 +21,7 @@ export function lower(program: Program, builder: Builder): void {
     if (builder.done.has(equation)) continue;
     const op = fusedOpOf(equation);
     if (equation.outs.every(isEmpty)) for (const y of equation.outs) builder.define(y, builder.create(y));
-    else if (op) op.lower(builder, equation as Call);
+    else if (op) op.lower(builder, equation as Call, uses);
     else rules[equation.prim.name](builder, equation, uses);
   }
 }

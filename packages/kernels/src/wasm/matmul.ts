@@ -6,7 +6,7 @@ import { broadcast, bytesOf, filled, joined, type View } from "./view.ts";
 
 const kernels = { float32: "matmul", float64: "matmul64", int32: "matmulInt", bool: "matmulInt" } as const;
 /** Packed panels, and a tile at the edge: see assembly/matmul.ts. */
-const scratchBytes = { float32: 131_264, float64: 8_320, int32: 8_320, bool: 8_320 } as const;
+const scratchBytes = { float32: 131_328, float64: 8_320, int32: 8_320, bool: 8_320 } as const;
 
 /**
  * Matrix products: transposed operands are read as they lie, and what a layer does next (add a bias, add what went around it) is done while
@@ -23,14 +23,59 @@ export const lowerMatmul: Rule = (b, equation, uses) => {
   if (k === 0) return b.define(out, filled(0, out.shape, out.dtype));
   const { tip, bias, residual } = epilogueOf(equation, uses, b);
   const to = b.create(out);
-  let left = matrix(b, broadcast(b.view(x), [...lead, n, k]));
-  let right = matrix(b, broadcast(b.view(y), [...lead, k, m]));
+  const left = matrix(b, broadcast(b.view(x), [...lead, n, k]));
+  const right = matrix(b, broadcast(b.view(y), [...lead, k, m]));
+  const parts = tip === out && out.dtype === "float32" ? partsOf(sizeOf(lead) * Math.ceil(n / 64), k) : 1;
+  if (parts === 1) multiply(b, left, right, to, { bias, residual });
+  else {
+    const sums = b.create({ shape: [...lead, parts, n, m], dtype: out.dtype });
+    multiply(b, cut(left, parts, 1), cut(right, parts, 0), sums, {});
+    const words = [b.address(sums), b.address(to), sizeOf(lead), parts, n * m, 0];
+    b.emit({ kernel: "combine", words, label: "matmul (parts)" }, [to]);
+  }
+  b.define(out, to);
+  if (tip !== out) b.reshape(out, tip);
+};
+
+/** Into how many parts k is cut where there is little else to share out: sums of parts then do not depend on who makes them. */
+function partsOf(units: number, k: number): number {
+  for (let parts = Math.ceil(8 / units); units < 8 && parts <= 16; parts++) {
+    if (k % parts === 0 && k / parts >= 256) return parts;
+  }
+  return 1;
+}
+
+/** An operand whose last axis but one (0) or last axis (1) is k, cut into parts: they are the innermost batch axis. */
+function cut(x: View, parts: number, which: 0 | 1): View {
+  const lead = x.shape.length - 2;
+  const k = x.shape[lead + which] / parts;
+  const insert = (list: readonly number[], stride: number): number[] => [
+    ...list.slice(0, lead),
+    stride,
+    ...list.slice(lead),
+  ];
+  const shape = insert(x.shape, parts);
+  shape[lead + 1 + which] = k;
+  return { ...x, shape, strides: insert(x.strides, k * x.strides[lead + which]) };
+}
+
+function multiply(
+  b: Builder,
+  x: View,
+  y: View,
+  to: View,
+  { bias, residual }: { readonly bias?: Atom | null; readonly residual?: Atom | null },
+): void {
+  const lead = to.shape.slice(0, -2);
+  const [n, m] = to.shape.slice(-2);
+  const k = x.shape[x.shape.length - 1];
+  let [left, right] = [x, y];
   let batch = batchAxes(lead, [left, right, to]);
   if (batch.sizes.length > 3) {
     [left, right] = [b.contiguous(left), b.contiguous(right)];
     batch = batchAxes(lead, [left, right, to]);
   }
-  const bytes = bytesOf[out.dtype];
+  const bytes = bytesOf[to.dtype];
   const inBytes = ({ strides }: View): number[] => strides.slice(-2).map((s) => s * bytes);
   const words = [
     ...[left, right, to].map(b.address),
@@ -46,11 +91,9 @@ export const lowerMatmul: Rule = (b, equation, uses) => {
     0,
   ];
   const layout = [left, right].map(({ strides }) => (strides[strides.length - 1] === 1 ? "N" : "T")).join("");
-  const step = { kernel: kernels[out.dtype], words, label: `matmul ${layout}` };
-  b.emit({ ...step, scratch: scratchBytes[out.dtype], flop: 2 * sizeOf(out.shape) * k }, [to]);
-  b.define(out, to);
-  if (tip !== out) b.reshape(out, tip);
-};
+  const step = { kernel: kernels[to.dtype], words, label: `matmul ${layout}` };
+  b.emit({ ...step, scratch: scratchBytes[to.dtype], flop: 2 * sizeOf(to.shape) * k }, [to]);
+}
 
 /** A view that the kernels read: no step back, one of the last two axes contiguous, and both going somewhere. */
 function matrix(b: Builder, x: View): View {

@@ -89,7 +89,7 @@ export const nearField: FusedOp = {
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
     ];
-    const scratch = 4 * (240 * (d + 1) + 128 * Math.max(padded(d), padded(m)) + 2 * padded(m) + 5700);
+    const scratch = 4 * (240 * (d + 1) + 128 * Math.max(padded(d), padded(m)) + 65 * padded(m) + 5700);
     b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
       b.view(o),
       b.view(l),
@@ -130,8 +130,8 @@ export const nearFieldPullback: FusedOp = {
         176 * (Math.max(d, m) + 1) +
         128 * widest +
         64 * (padded(d) + padded(m)) +
-        2 * widest +
-        10950);
+        129 * widest +
+        11076);
     const written = [dq, dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
     b.emit(
       {

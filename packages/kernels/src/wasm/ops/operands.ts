@@ -3,6 +3,7 @@ import { type Atom, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import type { Call } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import type { Place, Word } from "../plan.ts";
+import type { Uses } from "../uses.ts";
 import { bytesOf, orderOf, reshaped, type View } from "../view.ts";
 
 // What the rules of composed ops have in common.
@@ -11,7 +12,7 @@ import { bytesOf, orderOf, reshaped, type View } from "../view.ts";
 export interface FusedOp {
   /** Whether the kernels do this use of it; if not it is written out as primitives. */
   takes(call: Call): boolean;
-  lower(builder: Builder, call: Call): void;
+  lower(builder: Builder, call: Call, uses: Uses): void;
 }
 
 /** A width rounded up to whole vectors of float32. */

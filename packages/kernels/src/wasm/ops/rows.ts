@@ -1,4 +1,4 @@
-import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, type CallParams, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import { inFloat32, parameters, wanted } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
@@ -70,18 +70,43 @@ export const crossEntropyPullback: FusedOp = {
   },
 };
 
+// Where the slope is wanted too, both are made at once from e^{−x²/2} and the tail of the normal distribution: the op is lowered in parts,
+// and its pullback adds one to the chain they are in.
+
 export const gelu: FusedOp = {
   takes: (call) => call.outs[0].dtype === "float32",
-  lower: (b, { ins: [x], outs: [y] }) => b.elementwise("gelu_float32", [x], y),
+  lower(b, { ins: [x], outs: [y] }, uses) {
+    const pulled = "id" in x && uses.readers(x).some(({ params }) => isPullback(params as Partial<CallParams>));
+    if (!pulled) return b.elementwise("gelu_float32", [x], y);
+    const [e, tail]: Var[] = [
+      { ...y, id: -1 },
+      { ...y, id: -1 },
+    ];
+    b.elementwise("bell_float32", [x], e);
+    b.elementwise("tail_float32", [x, e], tail);
+    b.elementwise("geluOfTail_float32", [x, tail], y);
+    b.notes.set(x, new Map([...(b.notes.get(x) ?? []), ["gelu bell", e], ["gelu tail", tail]]));
+  },
 };
+
+function isPullback({ callee }: Partial<CallParams>): boolean {
+  return callee?.name === "gelu.pullback";
+}
 
 export const geluPullback: FusedOp = {
   takes: (call) => call.outs[0].dtype === "float32",
   lower(b, { ins: [x, , g], outs: [dx] }) {
     const slope: Var = { ...dx, id: -1 };
-    b.elementwise("geluSlope_float32", [x], slope);
+    const [e, tail] = ["gelu bell", "gelu tail"].map((name) => b.notes.get(x)?.get(name));
+    if (e && tail) b.elementwise("geluSlopeOfTail_float32", [x, e, tail], slope);
+    else b.elementwise("geluSlope_float32", [x], slope);
     b.elementwise("mul_float32", [g, slope], dx);
   },
+};
+
+export const eluPlusOne: FusedOp = {
+  takes: (call) => call.outs[0].dtype === "float32",
+  lower: (b, { ins: [x], outs: [y] }) => b.elementwise("eluPlusOne_float32", [x], y),
 };
 
 interface Adam {
