@@ -204,8 +204,9 @@ export { type TextOptions, text } from "./tasks/text.ts";
 export type { TextPlace } from "./tasks/text-sources.ts";
 export { type WordsOptions, words } from "./tasks/words.ts";
 
-// Figures of the paper
+// Figures
 
+export { curvesFigure } from "./figures/curves.ts";
 export {
   type EfficiencyOptions,
   type EfficiencyPoint,

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { random, tensor } from "@fmmformer/autodiff";
 import {
   attentionMaps,
+  curvesFigure,
   efficiencyFigure,
   efficiencyStudy,
   fmmformer,
@@ -111,4 +112,24 @@ test("an attention stops where its next length would take too long", () => {
     points.map(({ length }) => length),
     [64, 64],
   );
+});
+
+test("curves of one model are drawn as their mean, names stand apart, and too many models are refused", async () => {
+  const run = (model: string, ...accuracy: number[]) => ({
+    ...{ task: "t", model, steps: [1, 2], loss: [2, 1], accuracy: [0, 0] },
+    validation: { steps: [10, 20], loss: [2, 1], accuracy },
+  });
+  const svg = await curvesFigure([run("near", 0, 0.4), run("near", 0, 0.8), run("far", 0, 0.61)], "accuracy");
+  const heights = [...svg.matchAll(/cy="([\d.]+)"/g)].map(([, y]) => Number(y));
+  assert.equal(heights.length, 4, "two points of each model");
+  const [bottom, near, far] = [heights[0], heights[2], heights[3]].map((y) => y - heights[0]);
+  assert.equal(bottom, 0);
+  assert.ok(Math.abs(near / far - 0.6 / 0.61) < 0.01, `near ${near}, far ${far}`);
+  const [above, below] = [...svg.matchAll(/translate\([\d.]+,([\d.]+)\)[^>]*>(?:near|far)</g)].map(([, y]) =>
+    Number(y),
+  );
+  assert.ok(Math.abs(above - below) > 10, `${above} and ${below}`);
+  assert.throws(() => curvesFigure([], "loss"), RangeError);
+  const many = ["a", "b", "c", "d", "e", "f", "g"].map((model) => run(model, 0, 1));
+  assert.throws(() => curvesFigure(many, "loss"), /expected curves of 1 to 6 models, got 7/);
 });

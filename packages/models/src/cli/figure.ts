@@ -1,12 +1,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { tensor } from "@fmmformer/autodiff";
+import { curvesFigure } from "../figures/curves.ts";
 import { efficiencyFigure, efficiencyStudy } from "../figures/efficiency.ts";
 import { rankFigure, rankStudy } from "../figures/rank.ts";
 import { attentionMaps } from "../report/read-fields.ts";
+import { runCurve } from "../report/run-report.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
 import type { Example } from "../tasks/task.ts";
+import { readMetrics } from "../training/metrics.ts";
+import { RunError } from "../training/run-error.ts";
+import { readConfiguration, runFiles } from "../training/run-folder.ts";
 import { openRun } from "./open-run.ts";
+import type { RunConfiguration } from "./plan-run.ts";
 
 /** The command `figure efficiency`. */
 export async function efficiency(flags: {
@@ -66,6 +72,20 @@ export async function rank(run: string, { examples, bandwidths, data, out }: Ran
 /** How many tokens there are before nothing but padding follows; of a pair, in its first sequence. */
 function lengthOf({ mask }: Example, length: number): number {
   return mask ? mask.subarray(0, length).lastIndexOf(1) + 1 : length;
+}
+
+/** The command `figure curves`: finished runs and others. */
+export async function curves(runs: readonly string[], { out }: { readonly out: string }): Promise<void> {
+  const shown = runs.map((run) => {
+    const configuration = readConfiguration(run) as RunConfiguration | null;
+    if (!configuration) throw new RunError(`figure: expected the folder of a run, got ${run}`);
+    return runCurve(configuration.task.name, configuration.name, readMetrics(join(run, runFiles.metrics)));
+  });
+  write(out, "curves.json", `${JSON.stringify(shown, null, 2)}\n`);
+  for (const measure of ["loss", "accuracy"] as const) {
+    write(out, `curves-${measure}.svg`, await curvesFigure(shown, measure));
+  }
+  console.log(`${out} has the numbers and two figures of ${shown.length === 1 ? "1 run" : `${shown.length} runs`}`);
 }
 
 function write(out: string, file: string, text: string): void {

@@ -3,7 +3,7 @@ import { taskNames } from "../tasks/open-task.ts";
 import { type CompareFlags, compare } from "./compare.ts";
 import { inspect } from "./data.ts";
 import { evaluateRun } from "./evaluate.ts";
-import { efficiency, rank } from "./figure.ts";
+import { curves, efficiency, rank } from "./figure.ts";
 import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
 import { trainRun } from "./train.ts";
@@ -102,7 +102,7 @@ export function program(): Command {
     .option("--examples <n>", "how many to show", count, 3)
     .option("--picture <file>", "write images as a PNG")
     .action(inspect);
-  const figure = command.command("figure").description("draw a figure of the paper");
+  const figure = command.command("figure").description("draw a figure: two of the paper, and learning curves");
   figure
     .command("efficiency")
     .description("time and memory of one layer against the length of its sequence")
@@ -120,6 +120,12 @@ export function program(): Command {
     .option("--data <dir>", "where the task's files are now")
     .option("--out <dir>", "where to write", "figures")
     .action(rank);
+  figure
+    .command("curves")
+    .description("loss and accuracy against steps, several runs in one figure; runs of one model become their mean")
+    .argument("<runs...>", "folders of runs, finished or not")
+    .option("--out <dir>", "where to write", "figures")
+    .action(curves);
   // Errors are said in one line, all in one place.
   for (const each of [command, ...command.commands, ...figure.commands]) {
     each.exitOverride().configureOutput({ outputError: () => {} });
