@@ -125,12 +125,13 @@ test("split, fold and draws of one key are independent of each other", () => {
   assert.equal(new Set(folded).size, 1000);
 });
 
-test("bits keeps the high bits of each word", () => {
-  const [all, high] = [32, 5].map((bits) => random.bits(random.key(2), [100], { bits }));
-  assert.deepEqual(
-    high.toArray(),
-    [...all.data].map((v) => v >>> 27),
-  );
+test("bits keeps the high bits of each word, and up to 16 those of each quarter of two words", () => {
+  const [all, high, halves, low] = [32, 20, 16, 5].map((bits) => random.bits(random.key(2), [102], { bits }));
+  const shifted = (x: Tensor, by: number): number[] => [...x.data].map((v) => v >>> by);
+  assert.deepEqual(high.toArray(), shifted(all, 12));
+  assert.deepEqual(low.toArray(), shifted(halves, 11));
+  for (let i = 0; 4 * i + 1 < 102; i++)
+    assert.equal(halves.data[4 * i] * 65536 + halves.data[4 * i + 1], all.data[i] >>> 0);
   for (const bits of [0, 33, 1.5]) {
     const message = `random.bits: expected from 1 to 32 bits, got ${bits}`;
     assert.throws(() => random.bits(random.key(2), [1], { bits }), { name: "RangeError", message });

@@ -21,7 +21,10 @@ function round(x: v128, y: v128, r: i32): v128 {
 @inline
 const SIDE_BY_SIDE: i32 = 16;
 
-/** Store the first words of Threefry-2x32-20 for sixteen counters from `counter` on, less their last `shift` bits. */
+/**
+ * Store the first words of Threefry-2x32-20 of sixteen counters from `counter` on, less their last `shift` bits; or, where that is 16 and
+ * more, the halves of both words, less the rest of it.
+ */
 function threefry(k0: i32, k1: i32, counter: i32, stream: i32, shift: i32, to: usize): void {
   const k2 = k0 ^ k1 ^ 0x1bd11bda;
   let x0 = i32x4.add(i32x4.splat(counter + k0), i32x4(0, 1, 2, 3));
@@ -118,15 +121,42 @@ function threefry(k0: i32, k1: i32, counter: i32, stream: i32, shift: i32, to: u
     b = c;
     c = next;
   }
+  if (shift >= 16) {
+    quarters(x0, y0, shift - 16, to);
+    quarters(x1, y1, shift - 16, to + 64);
+    quarters(x2, y2, shift - 16, to + 128);
+    quarters(x3, y3, shift - 16, to + 192);
+    return;
+  }
   v128.store(to, i32x4.shr_u(x0, shift), 0);
   v128.store(to, i32x4.shr_u(x1, shift), 16);
   v128.store(to, i32x4.shr_u(x2, shift), 32);
   v128.store(to, i32x4.shr_u(x3, shift), 48);
 }
 
+/** Store the high and low halves of x and y, lane by lane, less their last `shift` bits. */
+// @ts-ignore: decorator
+@inline
+function quarters(x: v128, y: v128, shift: i32, to: usize): void {
+  const low = i32x4.splat(0xffff);
+  const x0 = i32x4.shr_u(x, 16 + shift);
+  const x1 = i32x4.shr_u(v128.and(x, low), shift);
+  const y0 = i32x4.shr_u(y, 16 + shift);
+  const y1 = i32x4.shr_u(v128.and(y, low), shift);
+  const lowX = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
+  const highX = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
+  const lowY = v128.shuffle<i32>(y0, y1, 0, 4, 1, 5);
+  const highY = v128.shuffle<i32>(y0, y1, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<i32>(lowX, lowY, 0, 1, 4, 5), 0);
+  v128.store(to, v128.shuffle<i32>(lowX, lowY, 2, 3, 6, 7), 16);
+  v128.store(to, v128.shuffle<i32>(highX, highY, 0, 1, 4, 5), 32);
+  v128.store(to, v128.shuffle<i32>(highX, highY, 2, 3, 6, 7), 48);
+}
+
 /**
  * Random words, as the primitive of autodiff defines them.
  * words: 0 keys (draws, 2) · 1 streams (draws) · 2 out (draws, count) · 3 draws · 4 count · 5 bits to keep
+ * scratch: 256 bytes
  */
 export function randomBits(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const keys = <usize>load<u32>(at);
@@ -135,6 +165,8 @@ export function randomBits(at: usize, scratch: usize, worker: i32, workers: i32)
   const draws = load<i32>(at, 12);
   const count = load<i32>(at, 16);
   const shift = 32 - load<i32>(at, 20);
+  const each = shift >= 16 ? 4 : 1;
+  const made = SIDE_BY_SIDE * each;
   const blocks = (count + BLOCK - 1) / BLOCK;
   const last = first(draws * blocks, worker + 1, workers);
   for (let unit = first(draws * blocks, worker, workers); unit < last; unit++) {
@@ -146,9 +178,9 @@ export function randomBits(at: usize, scratch: usize, worker: i32, workers: i32)
     const end = min(count, from + BLOCK);
     const to = out + ((draw * <usize>count) << 2);
     let i = from;
-    for (; i + SIDE_BY_SIDE <= end; i += SIDE_BY_SIDE) threefry(k0, k1, i, stream, shift, to + (<usize>i << 2));
+    for (; i + made <= end; i += made) threefry(k0, k1, i / each, stream, shift, to + (<usize>i << 2));
     if (i < end) {
-      threefry(k0, k1, i, stream, shift, scratch);
+      threefry(k0, k1, i / each, stream, shift, scratch);
       memory.copy(to + (<usize>i << 2), scratch, <usize>(end - i) << 2);
     }
   }

@@ -25,14 +25,25 @@ const words = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const keys = fc.tuple(words, words).map((pair) => tensor(Int32Array.from(pair)));
 const unsigned = (x: number): bigint => BigInt(x >>> 0);
 
-const draws = fc.constantFrom(32, 24, 16, 1).chain((bits) =>
+/** Element i of a draw of `bits` bits: a word for each, or a quarter of two. */
+function drawn(key: [bigint, bigint], i: number, bits: number): number {
+  if (bits > 16) {
+    const word = threefry(key, [BigInt(i), 0n])[0] >> BigInt(32 - bits);
+    return Number(bits === 32 ? BigInt.asIntN(32, word) : word);
+  }
+  const word = threefry(key, [BigInt(Math.floor(i / 4)), 0n])[Math.floor(i / 2) % 2];
+  const half = i % 2 === 0 ? word >> 16n : word & 0xffffn;
+  return Number(half >> BigInt(16 - bits));
+}
+
+const sizes = fc.constantFrom([2, 3], [3, 47], [3, 47]); // below and above what a kernel makes side by side
+const draws = fc.tuple(fc.constantFrom(32, 24, 17, 16, 9, 1), sizes).chain(([bits, shape]) =>
   useOf([keys], {
-    op: ((key: Tensor) => random.bits(key, [2, 3], { bits })) as Use["op"],
-    shape: [2, 3],
+    op: ((key: Tensor) => random.bits(key, shape, { bits })) as Use["op"],
+    shape,
     element: (key) => (i, j) => {
       const [k0, k1] = [0, 1].map((at) => unsigned(elementsOf(key)(at)));
-      const word = threefry([k0, k1], [BigInt(3 * i + j), 0n])[0] >> BigInt(32 - bits);
-      return Number(bits === 32 ? BigInt.asIntN(32, word) : word);
+      return drawn([k0, k1], shape[1] * i + j, bits);
     },
   }),
 );
@@ -53,7 +64,7 @@ const remedy = "make one with random.key(seed)";
 export const randomTable: readonly Entry[] = [
   {
     primitive: "randomBits",
-    uses: fc.oneof(draws, folds),
+    uses: fc.oneof({ arbitrary: draws, weight: 3 }, { arbitrary: folds, weight: 1 }),
     kind: "constant",
     result: "int32",
     dtypes: [],

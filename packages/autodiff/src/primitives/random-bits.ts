@@ -12,6 +12,9 @@ interface RandomBitsParams {
 /**
  * Random words: element i of stream s under key (k₀, k₁) is the first word of Threefry-2x32-20 of the counter (i, s), its high `bits` bits.
  *
+ * Of 16 bits or fewer a counter makes four elements: i is the high `bits` bits of quarter i mod 4 of counter (⌊i / 4⌋, s), where quarters are
+ * the high and the low half of the first word, then of the second.
+ *
  * Inputs are the key, (…, 2), and the stream, (…): leading axes give one draw each, in front of `shape`.
  *
  * @see Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3, https://doi.org/10.1145/2063384.2063405
@@ -32,12 +35,20 @@ export const randomBitsPrimitive: Primitive<RandomBitsParams> = definePrimitive<
   },
   value(out, [key, stream], { shape, bits }) {
     const count = sizeOf(shape);
-    const shift = 32 - bits;
     for (let draw = 0; draw < stream.size; draw++) {
       const [k0, k1, s] = [key.data[2 * draw], key.data[2 * draw + 1], stream.data[draw]];
+      const from = draw * count;
+      if (bits <= 16) {
+        for (let i = 0; i < count; i += 4) {
+          const [first, second] = threefry(k0, k1, i / 4, s);
+          const quarters = [first >>> 16, first & 0xffff, second >>> 16, second & 0xffff];
+          for (let q = 0; q < 4 && i + q < count; q++) out[from + i + q] = quarters[q] >>> (16 - bits);
+        }
+        continue;
+      }
       for (let i = 0; i < count; i++) {
-        const word = threefry(k0, k1, i, s);
-        out[draw * count + i] = shift === 0 ? word : word >>> shift;
+        const [word] = threefry(k0, k1, i, s);
+        out[from + i] = bits === 32 ? word : word >>> (32 - bits);
       }
     }
   },
@@ -56,8 +67,8 @@ export const randomBitsPrimitive: Primitive<RandomBitsParams> = definePrimitive<
 
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24];
 
-/** The first of the two words that twenty rounds make of a counter; int32 arithmetic wraps as uint32 does. */
-export function threefry(k0: number, k1: number, c0: number, c1: number): number {
+/** The two words that twenty rounds make of a counter; int32 arithmetic wraps as uint32 does. */
+export function threefry(k0: number, k1: number, c0: number, c1: number): [first: number, second: number] {
   const keys = [k0, k1, k0 ^ k1 ^ 0x1bd11bda];
   let x = (c0 + k0) | 0;
   let y = (c1 + k1) | 0;
@@ -71,5 +82,5 @@ export function threefry(k0: number, k1: number, c0: number, c1: number): number
       y = (y + keys[(turn + 1) % 3] + turn) | 0;
     }
   }
-  return x;
+  return [x, y];
 }

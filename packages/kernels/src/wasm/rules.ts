@@ -125,7 +125,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   },
   randomBits(b, { ins: [key, stream], outs: [y], params }) {
     const { shape, bits } = params as { shape: readonly number[]; bits: number };
-    step(b, "randomBits", [key, stream], [y], [sizeOf(stream.shape), sizeOf(shape), bits], { scratch: 64 });
+    step(b, "randomBits", [key, stream], [y], [sizeOf(stream.shape), sizeOf(shape), bits], { scratch: 256 });
   },
   bandDot: bandProduct("bandDot", 0),
   bandMatmul: bandProduct("bandMatmul", 1),
