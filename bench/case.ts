@@ -11,15 +11,27 @@ export interface Settings {
 }
 
 /** Makes its cases one after the other, so that the tensors of one are gone when the next is made. */
-export type Suite = (settings: Settings) => Iterable<Case>;
+export type Suite = (settings: Settings) => Iterable<Case | Skipped> | AsyncIterable<Case | Skipped>;
 
-/** What is timed: by benny, or, where only the first time in a process counts, by the case itself. */
+/** What is timed: by benny, until what a run promises is there, or, where only the first time in a process counts, by the case itself. */
 export type Case = Facts & ({ readonly run: () => unknown } | { readonly times: () => readonly Time[] });
+
+/** What cannot run here, and why. */
+export interface Skipped {
+  readonly label: string;
+  readonly skipped: string;
+}
 
 interface Facts {
   /** What tells it from the others of its suite; "" where nothing needs to */
   readonly label: string;
   readonly shape: string;
+  /** What runs it, where that is not the engine of the settings */
+  readonly engine?: string;
+  /** For how long it is timed, in seconds; 3 unless told */
+  readonly seconds?: number;
+  /** The label of a case before it that does the same on the engine of the settings */
+  readonly against?: string;
   /** What the engine tells of it, after it ran */
   readonly stats?: () => Stats | null;
   /** How many tokens one run takes, where time and memory for each are asked for */

@@ -5,8 +5,8 @@ import type { Settings } from "./case.ts";
 /** A model in training, with everything drawn and nothing compiled. */
 export interface TrainingStep {
   readonly shape: string;
-  /** One step, from where the last one ended; the loss, in nats. */
-  run(): number;
+  /** One step, from where the last one ended; the loss, in nats: of an engine that answers later, a promise of it. */
+  run(): number | Promise<number>;
   stats(): Stats | null;
 }
 
@@ -45,9 +45,12 @@ export function trainingStep({ engine, tokens = 2048, batch = 4 }: Settings): Tr
   return {
     shape: `b${batch} n${tokens} c64 h2`,
     run() {
-      const done = step(params, state, examples, ofStep);
-      ({ params, state } = done);
-      return done.loss.item();
+      const noted = (done: ReturnType<typeof step>): number => {
+        ({ params, state } = done);
+        return done.loss.item();
+      };
+      const done: unknown = step(params, state, examples, ofStep);
+      return done instanceof Promise ? done.then(noted) : noted(done as ReturnType<typeof step>);
     },
     stats: step.stats,
   };

@@ -2,6 +2,7 @@ import type { Suite } from "../case.ts";
 import { compile } from "./compile.ts";
 import { elementwise } from "./elementwise.ts";
 import { far } from "./far.ts";
+import { gpuModes } from "./gpu.ts";
 import { importing } from "./import.ts";
 import { matmul } from "./matmul.ts";
 import { near } from "./near.ts";
@@ -18,6 +19,7 @@ export const suites: { readonly [name: string]: Suite } = {
   softmax,
   elementwise,
   scaling,
+  gpu: gpuModes,
   compile,
   import: importing,
 };

@@ -9,6 +9,7 @@ import {
   matmul,
   mul,
   random,
+  slice,
   sum,
   type Tensor,
   tensor,
@@ -53,6 +54,13 @@ test("a place is not taken apart where its number will do, and a value that is u
   const x = random.normal(random.key(0), [3, 4, 5]);
   const [{ source }] = explainKernels(trace((t: Tensor) => mul(t, t))(x));
   assert.equal(source, "function (a0) {\n  const i = this.thread.x;\n  const v0 = a0[i];\n  return (v0 * v0);\n}");
+});
+
+test("a place that is known is a number", () => {
+  const [{ source }] = explainKernels(
+    trace((t: Tensor) => slice(t, [2, 0], [3, 1]))(random.normal(random.key(0), [3, 2])),
+  );
+  assert.match(source, /a0\[4\]/);
 });
 
 test("what does not change in a loop is computed in front of it, but nothing is read that may not be there", () => {

@@ -3,7 +3,7 @@
 export { DonatedError } from "./donation.ts";
 export type { GpuMode } from "./gpu/device.ts";
 export { type GpuEngine, type GpuOptions, gpu } from "./gpu/engine.ts";
-export { GpuKernelError, GpuUnavailableError } from "./gpu/errors.ts";
+export { GpuKernelError, GpuLostError, GpuUnavailableError } from "./gpu/errors.ts";
 export { type ExplainedKernel, explainKernels } from "./gpu/explain.ts";
 export {
   bandDot,

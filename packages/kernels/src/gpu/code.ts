@@ -212,12 +212,18 @@ export function unravel(code: Code, i: string, shape: readonly number[]): string
   return place;
 }
 
-/** Sums and products of places, as short as they can be written. */
+/** Sums and products of places, as short as they can be written: WebGL takes no product of two numbers for a place. */
 export function plus(a: string, b: string | number): string {
+  if (isWhole(a) && isWhole(`${b}`)) return `${Number(a) + Number(b)}`;
   if (a === "0") return String(b);
   return String(b) === "0" ? a : `(${a} + ${b})`;
 }
 
 export function times(a: string, n: number): string {
-  return a === "0" || n === 0 ? "0" : n === 1 ? a : `${a} * ${n}`;
+  if (isWhole(a)) return `${Number(a) * n}`;
+  return n === 0 ? "0" : n === 1 ? a : `${a} * ${n}`;
+}
+
+function isWhole(text: string): boolean {
+  return /^\d+$/.test(text);
 }

@@ -1,11 +1,11 @@
-import { GpuKernelError, GpuUnavailableError } from "./errors.ts";
+import { GpuKernelError, GpuLostError, GpuUnavailableError } from "./errors.ts";
 
 type GpuJs = typeof import("gpu.js");
 
 /** Each gpu.js mode with the remedy for where it is missing. */
 const remedies = {
   webgpu: 'in Node set navigator.gpu from the package "webgpu", in a browser enable WebGPU',
-  webgl2: "run in a browser",
+  webgl2: "run in a browser that has WebGL 2",
   headlessgl: 'install the package "gl" and run under a display, as xvfb-run gives one',
   webasm: "run where WebAssembly is enabled",
   cpu: "see the cause",
@@ -36,13 +36,20 @@ export interface Device {
   write(values: Float32Array): Promise<Handle>;
   read(handle: Handle): Promise<Float32Array>;
   free(handle: Handle): void;
-  /** Free the kernels and their memory; a second call does nothing. */
+  /** Free kernels and arrays, once what is at work is done; a second call does nothing. */
   destroy(): Promise<void>;
 }
 
 interface Built {
   (...inputs: unknown[]): unknown;
   destroy(): void;
+  /** What gpu.js runs, and why that is not what was asked for */
+  readonly kernel: Holding & { readonly fallbackReason?: string | null };
+}
+
+/** What a WebGPU kernel made last, with how many refer to it. */
+interface Holding {
+  outputBuffer?: { _refs: number; destroy(): void } | null;
 }
 
 /** A webasm kernel reserves ten gigabytes of addresses, of which a process has 2⁴⁷ bytes. */
@@ -58,44 +65,77 @@ const mostKernels = 4096;
 export async function openDevice(mode: GpuMode): Promise<Device> {
   const { GPU, Input } = await loadGpuJs();
   const gpu = await open(GPU, mode);
-  const built = new Map<string, Built>();
   const onDevice = mode !== "cpu" && mode !== "webasm";
+  const built = new Map<string, Built>();
+  /** What was made and not freed, and by which kernel: gpu.js reads it through that one */
+  const alive = new Map<Handle, Built>();
+  /** What destroy waits for */
+  const atWork = new Set<Promise<unknown>>();
+  let context: Context = {};
   let destroyed: Promise<void> | undefined;
 
-  const build = ({ source, size }: Kernel, sizes: readonly unknown[]): Built => {
-    const key = `${size}(${sizes.join()})${source}`;
+  /** Give a kernel up, unless something that it made is in use. */
+  const discard = (key: string): boolean => {
+    const kernel = built.get(key);
+    if (!kernel || [...alive.values()].includes(kernel)) return false;
+    built.delete(key);
+    kernel.destroy();
+    return true;
+  };
+  const build = (key: string, { source, size }: Kernel): Built => {
     const known = built.get(key);
     if (known) {
       built.delete(key); // and to the end: the first is the one that was not used for longest
       built.set(key, known);
       return known;
     }
-    const [oldest] = built;
-    if (built.size >= mostKernels) {
-      built.delete(oldest[0]);
-      oldest[1].destroy();
-    }
+    if (built.size >= mostKernels) [...built.keys()].some(discard);
     const settings = { output: [size], precision: "single" as const, pipeline: onDevice, immutable: onDevice };
     const kernel = gpu.createKernel(source, settings) as unknown as Built;
     built.set(key, kernel);
     return kernel;
   };
-  const launch = async (kernel: Kernel, inputs: readonly unknown[], sizes: readonly unknown[]): Promise<Handle> => {
-    if (destroyed)
-      throw new GpuUnavailableError(`${kernel.name}: expected an open gpu, got a destroyed one; open another`);
+  /** Do something with the device. What fails because the device is gone is told so, whatever gpu.js or the driver say. */
+  const onOpen = async <T>(name: string, work: () => Promise<T>, failed: () => void): Promise<T> => {
+    if (destroyed) throw closed(name);
+    if (isLost(context)) throw lost(name, mode);
+    const working = work();
+    atWork.add(working);
     try {
-      return (await build(kernel, sizes)(...inputs)) as Handle;
+      const result = await working;
+      if (isLost(context)) throw new Error("the device was lost"); // WebGL goes on, and reads zeros
+      return result;
     } catch (cause) {
+      if (isLost(context)) throw lost(name, mode, cause);
+      failed();
       throw new GpuKernelError(
-        `${kernel.name}: expected a kernel that runs in mode ${mode}, got "${firstLine(cause)}"; see the cause`,
+        `${name}: expected a kernel that runs in mode ${mode}, got "${firstLine(cause)}"; see the cause`,
         { cause },
       );
+    } finally {
+      atWork.delete(working);
     }
+  };
+  const launch = (kernel: Kernel, inputs: readonly unknown[], sizes: readonly unknown[]): Promise<Handle> => {
+    const key = `${kernel.size}(${sizes.join()})${kernel.source}`;
+    const work = async (): Promise<Handle> => {
+      const run = build(key, kernel);
+      const result = (await run(...inputs)) as Handle;
+      // gpu.js runs without the device what its mode cannot run, which nobody asked for.
+      if (run.kernel.fallbackReason) throw new Error(run.kernel.fallbackReason);
+      if (onDevice) alive.set(result, run);
+      letGo(run.kernel);
+      return result;
+    };
+    return onOpen(kernel.name, work, () => void discard(key));
+  };
+  const free = (handle: Handle): void => {
+    if (alive.delete(handle) && !(handle instanceof Float32Array)) handle.delete();
   };
   // gpu.js declares number[] and takes a typed array whole
   const wrap = (x: Float32Array): unknown => new Input(x as unknown as number[], [x.length]);
 
-  return {
+  const device: Device = {
     mode,
     run: (kernel, inputs) =>
       launch(
@@ -108,18 +148,75 @@ export async function openDevice(mode: GpuMode): Promise<Device> {
       const copy = { name: "write", source: "function (a) { return a[this.thread.x]; }", size: values.length };
       return launch(copy, [wrap(values)], [`w${values.length}`]);
     },
-    async read(handle) {
-      const values = handle instanceof Float32Array ? handle : await handle.toArray();
-      return values as Float32Array;
-    },
-    free(handle) {
-      if (!(handle instanceof Float32Array)) handle.delete();
-    },
+    read: (handle) =>
+      onOpen(
+        "read",
+        async () => (handle instanceof Float32Array ? handle : ((await handle.toArray()) as Float32Array)),
+        () => {},
+      ),
+    free,
     destroy() {
-      destroyed ??= gpu.destroy();
+      destroyed ??= Promise.allSettled(atWork)
+        .then(() => {
+          for (const handle of [...alive.keys()]) free(handle);
+          built.clear();
+          return gpu.destroy();
+        })
+        .then(() => {
+          (gpu as unknown as { kernels: unknown[] }).kernels.length = 0; // where those of mode cpu stay
+        });
       return destroyed;
     },
   };
+  try {
+    const one = await device.run({ name: "open", source: "function () { return 1; }", size: 1 }, []);
+    context = (one as { readonly context?: Context }).context ?? {};
+    const [value] = await device.read(one);
+    free(one);
+    if (value !== 1) throw new Error(`a device that makes ${value} of 1`);
+  } catch (cause) {
+    await device.destroy();
+    throw unavailable(mode, cause instanceof GpuKernelError ? cause.cause : cause);
+  }
+  return device;
+}
+
+/** Where gpu.js keeps arrays: WebGL itself knows whether it was lost; of WebGPU gpu.js notes it, before what waits for the device fails. */
+interface Context {
+  isContextLost?(): boolean;
+  readonly isLost?: boolean;
+}
+
+/** gpu.js keeps what a kernel made last until it makes the next, which for a step in training is all that lies between. */
+function letGo(kernel: Holding): void {
+  const { outputBuffer } = kernel;
+  if (!outputBuffer) return;
+  kernel.outputBuffer = null;
+  outputBuffer._refs--;
+  if (outputBuffer._refs === 0) outputBuffer.destroy();
+}
+
+function isLost(context: Context): boolean {
+  return context.isLost ?? context.isContextLost?.() ?? false;
+}
+
+/** What is said of an engine that was destroyed. */
+export function closed(name: string): GpuUnavailableError {
+  return new GpuUnavailableError(`${name}: expected an open engine, got one that was destroyed; make another`);
+}
+
+function lost(name: string, mode: GpuMode, cause?: unknown): GpuLostError {
+  return new GpuLostError(
+    `${name}: expected a device for mode ${mode}, got one that was lost; make another engine and go on from what was last read or saved`,
+    { cause },
+  );
+}
+
+function unavailable(mode: GpuMode, cause: unknown): GpuUnavailableError {
+  return new GpuUnavailableError(
+    `gpu: expected a device for mode ${mode}, got "${firstLine(cause)}"; ${remedies[mode]}`,
+    { cause },
+  );
 }
 
 function sizeOf(x: Handle): number {
@@ -142,12 +239,7 @@ async function open(GPU: GpuJs["GPU"], mode: GpuMode) {
     if (mode === "webgpu" && !(await GPU.isWebGPUAvailable())) throw new Error("no adapter");
     return new GPU({ mode });
   } catch (cause) {
-    throw new GpuUnavailableError(
-      `gpu: expected a device for mode ${mode}, got "${firstLine(cause)}"; ${remedies[mode]}`,
-      {
-        cause,
-      },
-    );
+    throw unavailable(mode, cause);
   }
 }
 

@@ -1,8 +1,7 @@
 import type { AsyncEngine, Program } from "@fmmformer/autodiff";
 import { Dense } from "@fmmformer/autodiff/extend";
 import { pair } from "../donation.ts";
-import type { Stored } from "./code.ts";
-import { type Device, type GpuMode, gpuModes, type Handle, openDevice } from "./device.ts";
+import { closed, type Device, type GpuMode, gpuModes, openDevice } from "./device.ts";
 import { flat } from "./flat.ts";
 import { fusedOpOf } from "./fused.ts";
 import { lower } from "./lower.ts";
@@ -24,7 +23,10 @@ export interface GpuEngine extends AsyncEngine {
   open(): Promise<GpuMode>;
   /** A tree with copies in memory of what lies on the device, as state that was given to jit does. */
   read<Tree>(tree: Tree): Promise<Tree>;
-  /** Free everything. What still lies on the device is lost. */
+  /**
+   * Free everything, once the kernel at work is done: what still lies on the device is lost, and whatever is asked of the engine afterwards
+   * throws GpuUnavailableError. A second call does nothing.
+   */
   destroy(): Promise<void>;
 }
 
@@ -37,6 +39,8 @@ export interface GpuEngine extends AsyncEngine {
  * Arrays have at most 2²⁴ elements, loops (scan) at most 64 rounds.
  *
  * The device is opened at the first run: that throws GpuUnavailableError where a mode cannot run, and no other mode is taken but for "auto".
+ * A kernel that does not compile or run throws GpuKernelError, which names its op; a device that goes away GpuLostError, from the runs in
+ * flight that read something and from all later ones: what lay there is gone, and another engine opens another device.
  *
  * @throws RangeError when there is no such mode
  */
@@ -46,7 +50,13 @@ export function gpu({ mode = "auto" }: GpuOptions = {}): GpuEngine {
   }
   let opening: Promise<Device> | undefined;
   let opened: Device | undefined;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    const device = await opening?.catch(() => undefined);
+    await device?.destroy();
+  };
   const device = async (): Promise<Device> => {
+    if (closing) throw closed("gpu");
     opening ??= mode === "auto" ? openFirst() : openDevice(mode);
     try {
       opened = await opening;
@@ -64,12 +74,12 @@ export function gpu({ mode = "auto" }: GpuOptions = {}): GpuEngine {
     open: async () => (await device()).mode,
     compile(program, { donated = [] } = {}) {
       const compiled = compile(program, donated);
-      const constants = new Map<Stored, Handle>();
-      return async (values) => run(compiled, values, await device(), constants);
+      return async (values) => run(compiled, values, await device());
     },
     read: fetchedTree,
-    async destroy() {
-      await (await opening)?.destroy();
+    destroy() {
+      closing ??= close();
+      return closing;
     },
   };
 }

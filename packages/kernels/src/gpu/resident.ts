@@ -3,7 +3,7 @@ import { allocate, Dense } from "@fmmformer/autodiff/extend";
 import { DonatedError, givenAway } from "../donation.ts";
 import type { Device, Handle } from "./device.ts";
 
-// Tensors whose numbers lie on a device: state that jit was given (donate) stays there between calls.
+// Tensors whose numbers lie on a device: state that jit was given (donate) stays there between calls, and so do copies of constants.
 
 /** Where the numbers of a tensor lie. */
 export interface Resident {
@@ -14,6 +14,9 @@ export interface Resident {
 }
 
 const residents = new WeakMap<Tensor, Resident>();
+
+/** Tensors that nobody has any longer give back what they stood for. */
+const forgotten = new FinalizationRegistry<Resident>(release);
 
 export function residentOf(x: Tensor): Resident | undefined {
   return residents.get(x);
@@ -27,7 +30,28 @@ export function onDevice(resident: Resident, aval: Aval): Tensor {
     );
   });
   residents.set(x, resident);
+  forgotten.register(x, resident);
   return x;
+}
+
+const copies = new WeakMap<Device, WeakMap<Tensor, Promise<Handle>>>();
+
+/** The copy of a constant on a device: made once, and there as long as the constant is. */
+export async function constantOn(device: Device, x: Tensor): Promise<Handle> {
+  const known = copies.get(device) ?? new WeakMap<Tensor, Promise<Handle>>();
+  copies.set(device, known);
+  const made = known.get(x);
+  if (made) return made;
+  const making = device.write(numbersOf(x));
+  known.set(x, making);
+  try {
+    const handle = await making;
+    forgotten.register(x, { device, dtype: x.dtype, handle });
+    return handle;
+  } catch (error) {
+    known.delete(x);
+    throw error;
+  }
 }
 
 /** The array itself. */

@@ -3,7 +3,7 @@ import { Dense, evaluate, noSuchRow, type Var } from "@fmmformer/autodiff/extend
 import type { Stored } from "./code.ts";
 import type { Device, Handle } from "./device.ts";
 import type { Plan } from "./lower.ts";
-import { converted, fetched, handleOf, numbersOf, onDevice, release, residentOf } from "./resident.ts";
+import { constantOn, converted, fetched, handleOf, numbersOf, onDevice, release, residentOf } from "./resident.ts";
 import type { Split } from "./split.ts";
 
 /** A program that is ready to run. */
@@ -15,16 +15,11 @@ export interface Compiled {
   readonly pairs: readonly (readonly [input: number, output: number])[];
 }
 
-/**
- * Run a program: the host's part, then the kernels in order, each array freed behind its last reader.
- *
- * @param constants - arrays that were sent at an earlier run, and where new ones are noted
- */
+/** Run a program: the host's part, then the kernels in order, each array freed behind its last reader. */
 export async function run(
   { program, split, plan, pairs }: Compiled,
   values: readonly Tensor[],
   device: Device,
-  constants: Map<Stored, Handle>,
 ): Promise<readonly Tensor[]> {
   for (const { input, rows, op } of plan.checks) {
     const { data } = await fetched(values[input]);
@@ -43,11 +38,7 @@ export async function run(
     handles.delete(stored);
   };
   try {
-    for (const { stored, values: x } of plan.constants) {
-      const handle = constants.get(stored) ?? (await device.write(numbersOf(x)));
-      constants.set(stored, handle);
-      borrow(stored, handle);
-    }
+    for (const { stored, values: x } of plan.constants) borrow(stored, await constantOn(device, x));
     for (const { variable, input, stored } of plan.sent) {
       const x = known.get(variable) ?? values[input];
       const resident = residentOf(x);
