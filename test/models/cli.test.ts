@@ -244,6 +244,47 @@ test("text is a folder or a file, and words go by the name of their experiment t
   assert.match(there.stderr, /^error: .*expected --data rhyme\.txt, got file=rhyme\.txt\n$/);
 });
 
+test("runs on text are evaluated by a window that slides over it", () => {
+  const words = "sun moon star sea sky owl cat".split(" ");
+  const told = Array.from({ length: 4000 }, (_, i) => `${words[(i * i) % 7]} ${words[(3 * i + 1) % 7]}`).join("\n");
+  writeFileSync(join(folder, "told.txt"), told);
+  const read = ["--data", "told.txt", "--set", "length=16,cache=none"];
+  const small = ["--quick", "--width", "8", "--hidden", "8", "--layers", "1", "--steps", "3", "--batch", "2"];
+  for (const name of ["characters", "words"]) {
+    const trained = fmmformer("train", name, ...read, ...small, "--heads", "2", "--tests", "2", "--out", name);
+    assert.equal(trained.status, 0, trained.stderr);
+    const { stdout, stderr } = fmmformer("evaluate", name, "--json", "--batches", "1");
+    const { loss, sliding } = JSON.parse(stdout);
+    assert.match(stderr, new RegExp(`\\n${name}, window: step \\d+ of \\d+, loss \\d.*tokens/s\\n`));
+    assert.deepEqual([sliding.window, sliding.stride], [16, 1]);
+    assert.equal(sliding.perplexity, Math.exp(sliding.loss));
+    assert.equal(sliding.bitsPerCharacter, name === "words" ? undefined : sliding.loss / Math.LN2);
+    // Windows side by side tell what examples ask.
+    const apart = fmmformer("evaluate", name, "--json", "--batches", "1", "--stride", "16");
+    const aside = JSON.parse(apart.stdout);
+    assert.equal(aside.loss, loss);
+    assert.ok(Math.abs(aside.sliding.loss - loss) < 1e-5 && Math.abs(sliding.loss - loss) > 1e-5, apart.stdout);
+    assert.equal(aside.sliding.tokens, 16 * (name === "words" ? 8 : 32));
+  }
+  const shown = fmmformer("evaluate", "characters", "--window", "8", "--stride", "4");
+  assert.match(
+    shown.stdout,
+    /^test accuracy .*\ntest perplexity \d+\.\d\d, \d\.\d{4} bits per character with a window of 8, stride 4, over \d+ tokens\n$/,
+  );
+  const refused: [string[], RegExp][] = [
+    [
+      ["characters", "--window", "17"],
+      /\nerror: evaluate: expected window ≤ 16, which the model has positions for, got 17\n$/,
+    ],
+    [["characters", "--window", "4", "--stride", "5"], /\nerror: evaluate: expected stride ≤ window \(4\), got 5\n$/],
+    [
+      ["a", "--stride", "2"],
+      /^error: evaluate: expected a run of words or characters for --window and --stride, got one of switch/,
+    ],
+  ];
+  for (const [args, message] of refused) assert.match(fmmformer("evaluate", ...args).stderr, message);
+});
+
 test("figures are written with their numbers", () => {
   const drawn = fmmformer("figure", "efficiency", "--lengths", "64,128", "--seconds", "1");
   assert.equal(drawn.status, 0, drawn.stderr);

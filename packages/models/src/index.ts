@@ -108,6 +108,7 @@ export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } fro
 export {
   type Perplexity,
   type PerplexityOptions,
+  type PerplexitySoFar,
   perplexity,
   type SlidingPerplexityOptions,
   slidingPerplexity,

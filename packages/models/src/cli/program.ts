@@ -74,6 +74,16 @@ export function program(): Command {
     .argument("<run>", "the folder of a run")
     .addOption(new Option("--split <name>", "which examples").choices(["validation", "test"]).default("test"))
     .option("--batches <n>", "at most so many batches; as the run had it unless told", count)
+    .option(
+      "--window <n>",
+      "words and characters: tokens that a sliding window reads; those of an example unless told",
+      count,
+    )
+    .option(
+      "--stride <n>",
+      "how far it slides; 1 unless told, as in the paper, more is quicker and a little worse",
+      count,
+    )
     .option("--data <dir>", "where the task's files are now")
     .option("--threads <n>", "threads", count, 1)
     .option("--json", "as JSON")
