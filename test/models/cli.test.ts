@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
-import { parseSafetensors } from "@fmmformer/models";
+import { digits, inspectTask, parseSafetensors } from "@fmmformer/models";
 
 const folder = mkdtempSync(join(tmpdir(), "fmmformer-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -188,12 +188,101 @@ test("presets are listed with their parameters, and a task is shown", () => {
   const { stdout } = fmmformer("models", "--json");
   const listed = JSON.parse(stdout) as { name: string; parameters: number }[];
   assert.equal(listed.find(({ name }) => name === "listops/fmm-2-kernel-band5")?.parameters, 209_814);
-  const shown = fmmformer("data", "digits", "--set", "side=7", "--examples", "1", "--picture", "digits.png");
-  assert.match(shown.stdout, /^digits: classify, 8 ids, 49 tokens, 10 classes\n {2}train +7,000\n/);
-  assert.deepEqual(
-    [...readFileSync(join(folder, "digits.png")).subarray(1, 4)],
-    [..."PNG"].map((c) => c.charCodeAt(0)),
+  const picture = ["--split", "test", "--picture", "digits.png"];
+  const shown = fmmformer("data", "digits", "--set", "side=7", "--examples", "1", ...picture);
+  const task = digits({ side: 7 });
+  const report = inspectTask(task, { split: "test", shown: 1 });
+  assert.equal(
+    shown.stdout,
+    `digits: classify, 8 ids, 49 tokens, 10 classes
+  train      7,000
+  validation 1,000
+  test       2,000
+  options    side, levels, seed
+  tokens of 500 test examples: 49 to 49, median 49
+  of each class: ${report.classes.join(" ")}
+
+${report.examples[0]}
+
+digits.png has images
+`,
   );
+  assert.deepEqual(new Uint8Array(readFileSync(join(folder, "digits.png"))), new Uint8Array(report.picture!));
+  const none = fmmformer("data", "copy", "--picture", "copy.png");
+  assert.match(none.stderr, /^error: data: expected a task of images for --picture, got copy\n$/);
+  assert.ok(!existsSync(join(folder, "copy.png")));
+});
+
+test("options of a task are numbers or text, and go to its reader where there are files", () => {
+  const small = fmmformer("data", "listops", "--set", "size=small,train=50", "--examples", "1");
+  assert.match(small.stdout, /^listOps: classify, 16 ids, 32 tokens, 10 classes\n {2}train +50\n/, small.stderr);
+  const lists = `Source\tTarget\r\n${"( ( ( [SM 5 ) 8 ) ] )\t3\r\n".repeat(40)}`;
+  mkdirSync(join(folder, "lists"));
+  for (const split of ["train", "val", "test"]) writeFileSync(join(folder, "lists", `basic_${split}.tsv`), lists);
+  const read = ["--data", "lists", "--set", "maxLength=4,cache=none"];
+  assert.match(
+    fmmformer("data", "listops", ...read).stdout,
+    /^listOps: classify, 16 ids, 4 tokens, .*\n {2}train +40\n/,
+  );
+  const sizes = ["--width", "8", "--hidden", "8", "--layers", "1", "--steps", "2", "--batch", "4"];
+  const trained = fmmformer("train", "listops", "--quick", ...sizes, ...read, "--out", "lists-run");
+  assert.equal(trained.status, 0, trained.stderr);
+  const { name, options } = result("lists-run").configuration.task;
+  assert.deepEqual([name, options], ["listops", { maxLength: 4, cache: "none" }]);
+  const unknown = fmmformer("data", "listops", "--data", "lists", "--set", "size=small");
+  assert.match(unknown.stderr, /^error: listops: expected options dir, .* or maxLength, got "size"; did you mean/);
+});
+
+test("text is a folder or a file, and words go by the name of their experiment too", () => {
+  writeFileSync(join(folder, "rhyme.txt"), "the owl and the cat went out to see\n".repeat(60));
+  const read = ["--data", "rhyme.txt", "--set", "length=8,cache=none"];
+  const [words, lm] = ["words", "lm"].map((name) => fmmformer("data", name, ...read));
+  assert.match(words.stdout, /^words: label-tokens, 9 ids, 8 tokens, 9 classes\n/, words.stderr);
+  assert.equal(lm.stdout, words.stdout);
+  assert.match(fmmformer("data", "characters", ...read).stdout, /^characters: label-tokens, 14 ids, 8 tokens, /);
+  const there = fmmformer("data", "characters", "--set", "file=rhyme.txt");
+  assert.match(there.stderr, /^error: .*expected --data rhyme\.txt, got file=rhyme\.txt\n$/);
+});
+
+test("runs on text are evaluated by a window that slides over it", () => {
+  const words = "sun moon star sea sky owl cat".split(" ");
+  const told = Array.from({ length: 4000 }, (_, i) => `${words[(i * i) % 7]} ${words[(3 * i + 1) % 7]}`).join("\n");
+  writeFileSync(join(folder, "told.txt"), told);
+  const read = ["--data", "told.txt", "--set", "length=16,cache=none"];
+  const small = ["--quick", "--width", "8", "--hidden", "8", "--layers", "1", "--steps", "3", "--batch", "2"];
+  for (const name of ["characters", "words"]) {
+    const trained = fmmformer("train", name, ...read, ...small, "--heads", "2", "--tests", "2", "--out", name);
+    assert.equal(trained.status, 0, trained.stderr);
+    const { stdout, stderr } = fmmformer("evaluate", name, "--json", "--batches", "1");
+    const { loss, sliding } = JSON.parse(stdout);
+    assert.match(stderr, new RegExp(`\\n${name}, window: step \\d+ of \\d+, loss \\d.*tokens/s\\n`));
+    assert.deepEqual([sliding.window, sliding.stride], [16, 1]);
+    assert.equal(sliding.perplexity, Math.exp(sliding.loss));
+    assert.equal(sliding.bitsPerCharacter, name === "words" ? undefined : sliding.loss / Math.LN2);
+    // Windows side by side tell what examples ask.
+    const apart = fmmformer("evaluate", name, "--json", "--batches", "1", "--stride", "16");
+    const aside = JSON.parse(apart.stdout);
+    assert.equal(aside.loss, loss);
+    assert.ok(Math.abs(aside.sliding.loss - loss) < 1e-5 && Math.abs(sliding.loss - loss) > 1e-5, apart.stdout);
+    assert.equal(aside.sliding.tokens, 16 * (name === "words" ? 8 : 32));
+  }
+  const shown = fmmformer("evaluate", "characters", "--window", "8", "--stride", "4");
+  assert.match(
+    shown.stdout,
+    /^test accuracy .*\ntest perplexity \d+\.\d\d, \d\.\d{4} bits per character with a window of 8, stride 4, over \d+ tokens\n$/,
+  );
+  const refused: [string[], RegExp][] = [
+    [
+      ["characters", "--window", "17"],
+      /\nerror: evaluate: expected window ≤ 16, which the model has positions for, got 17\n$/,
+    ],
+    [["characters", "--window", "4", "--stride", "5"], /\nerror: evaluate: expected stride ≤ window \(4\), got 5\n$/],
+    [
+      ["a", "--stride", "2"],
+      /^error: evaluate: expected a run of words or characters for --window and --stride, got one of switch/,
+    ],
+  ];
+  for (const [args, message] of refused) assert.match(fmmformer("evaluate", ...args).stderr, message);
 });
 
 test("figures are written with their numbers", () => {
@@ -221,7 +310,12 @@ test("what is no command, task, attention or number is told in a line with the n
     [["train", "digits", "--steps", "many"], 2, /^error: .*expected a whole number, got many\n$/],
     [["train", "swich-board"], 1, /^error: experiment: expected task .*; did you mean switch-board\n$/],
     [["train", "digits", "--attention", "ffm"], 1, /^error: experiment: expected attention .*; did you mean fmm\n$/],
-    [["train", "text"], 1, /^error: text: expected a folder of texts, as aclImdb of https.*give it \(--data DIR\)\n$/],
+    [
+      ["train", "text"],
+      1,
+      /^error: text: expected a folder \(dir, or --data DIR\) with .*; unpack aclImdb_v1.* of https.*\n$/,
+    ],
+    [["data", "text", "--set", "maxLength"], 2, /^error: .*expected name=value, got maxLength\n$/],
     [
       ["train", "digits", "--data", "x"],
       1,

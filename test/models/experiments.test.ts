@@ -10,6 +10,7 @@ import {
   experiments,
   listOps,
   modelOptions,
+  openTask,
   paperResult,
   parameterCount,
   plannedOptimizer,
@@ -17,8 +18,6 @@ import {
   preset,
   presets,
   type Schedule,
-  switchBoard,
-  type Task,
 } from "@fmmformer/models";
 
 const rateAt = (configuration: Configuration, step: number): number => {
@@ -139,19 +138,13 @@ test("names that are not known are refused with the nearest", () => {
   assert.throws(() => configure(experiment("digits"), { preset: "listops/fmm" }), /preset: expected name/);
 });
 
-const small: { readonly [task: string]: (options: object) => Task } = {
-  listops: listOps,
-  copy,
-  digits,
-  "switch-board": switchBoard,
-};
-
-for (const [task, open] of Object.entries(small)) {
-  test(`the quick ${task} fits its model, whatever the attention`, () => {
+for (const task of ["listops", "copy", "digits", "switch-board"]) {
+  test(`the quick ${task} fits its model, whatever the attention`, async () => {
     const own = experiment(task);
+    const opened = await openTask(task, configure(own, { quick: true }).task.options);
     for (const attention of new Set([...Object.keys(own.attentions), "softmax", "linear", "band", "fmm"])) {
       const run = configure(own, { attention, quick: true, model: { layers: 1 } });
-      const plan = planOf(run, open(run.task.options));
+      const plan = planOf(run, opened);
       const params = plan.model.init(random.key(0));
       assert.ok(parameterCount(params) > 1000);
       const { tokens, mask } = plan.task.batch("train", 0, 2);
@@ -166,6 +159,15 @@ test("an experiment is no larger when it is quick", () => {
     assert.ok(quick.steps < whole.steps && quick.batchSize <= whole.batchSize, own.task);
     assert.ok(quick.evaluation.every <= quick.steps);
   }
+});
+
+test("with files, an experiment's options for making examples go, and those that are chosen stay", () => {
+  const options = (task: string, choices: object) =>
+    configure(experiment(task), { quick: true, ...choices }).task.options;
+  assert.deepEqual(options("listops", {}), { size: "medium" });
+  assert.deepEqual(options("listops", { files: true, options: { maxLength: 500 } }), { maxLength: 500 });
+  assert.deepEqual(options("pathfinder", { files: true }), {});
+  assert.deepEqual(options("text", { files: true, options: { seed: 3 } }), { maxLength: 256, seed: 3 });
 });
 
 test("a model grows with its task, and one of another kind is refused", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { plain, random, tensor } from "@fmmformer/autodiff";
-import { fmmformer, perplexity, slidingPerplexity } from "@fmmformer/models";
+import { fmmformer, type PerplexitySoFar, perplexity, slidingPerplexity } from "@fmmformer/models";
 
 const words = 20;
 const tokens = Int32Array.from(random.uniform(random.key(3), [23]).data, (u) => Math.floor(u * words));
@@ -58,6 +58,28 @@ for (const [name, model] of Object.entries(models)) {
     assert.ok(Math.abs(even.loss - mean(all.slice(0, 16))) < 1e-6);
   });
 }
+
+test("batches are counted, with the loss of what was told so far", () => {
+  const model = models["plain softmax"];
+  const params = model.init(random.key(1));
+  for (const [f, batches] of [
+    [slidingPerplexity, 4], // 15 windows
+    [perplexity, 1], // 2 whole ones
+  ] as const) {
+    const told: PerplexitySoFar[] = [];
+    const { loss } = f(model, params, tokens.slice(0, 23), {
+      ...{ window: 8, batchSize: 4 },
+      onBatch: (soFar) => told.push(soFar),
+    });
+    assert.deepEqual(
+      told.map(({ done }) => done),
+      [...Array(batches + 1).keys()],
+    );
+    assert.ok(told.every((each) => each.batches === batches));
+    assert.ok(Number.isNaN(told[0].loss) && told.slice(1).every((each) => each.loss > 0));
+    if (f === slidingPerplexity) assert.equal(told[batches].loss, loss);
+  }
+});
 
 test("a text shorter than the window is one window", () => {
   const model = models["plain softmax"];

@@ -42,6 +42,15 @@ test("on a terminal one line is redrawn with loss, accuracy, time left and token
   assert.match(drawn[198], / {2}99 % {2}/);
 });
 
+test("what has no accuracy shows none", () => {
+  const written: string[] = [];
+  const stream = { write: (text: string) => written.push(text) };
+  const { step } = progress("fmm", { steps: 2, tokensPerStep: 1000, stream, clock: () => 1000 * written.length });
+  written.push("a second goes by");
+  step(1, { loss: 0.25 });
+  assert.equal(written[1], "fmm: step 1 of 2, loss 0.250, 0:01 left, 1k tokens/s\n");
+});
+
 test("a run that goes on counts the steps that it makes itself, and says what else there is to say", () => {
   const written: string[] = [];
   let now = 0;

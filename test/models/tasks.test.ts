@@ -159,6 +159,19 @@ describe("copy", () => {
     );
     assert.equal(new Set(words.flatMap((word) => [...word])).size, 10);
   });
+
+  test("at the lengths of the paper words have from a quarter to just below half of the tokens", () => {
+    for (const [length, shortest, longest] of [
+      [128, 32, 62],
+      [256, 64, 126],
+      [512, 128, 254],
+    ]) {
+      const task = copy({ length });
+      assert.deepEqual([task.vocabulary, task.classes, task.causal], [11, 11, true]);
+      const lengths = someExamples(task, "train", 2000).map(({ tokens }) => tokens.indexOf(0));
+      assert.deepEqual([Math.min(...lengths), Math.max(...lengths)], [shortest, longest]);
+    }
+  });
 });
 
 describe("listOps", () => {

@@ -108,6 +108,7 @@ export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } fro
 export {
   type Perplexity,
   type PerplexityOptions,
+  type PerplexitySoFar,
   perplexity,
   type SlidingPerplexityOptions,
   slidingPerplexity,
@@ -176,6 +177,7 @@ export { type CopyOptions, copy } from "./tasks/copy.ts";
 export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
 export { type ImageOptions, image } from "./tasks/image.ts";
 export type { ImageTask, Picture } from "./tasks/image-task.ts";
+export { type InspectOptions, inspectTask, type TaskReport } from "./tasks/inspect-task.ts";
 export type { LanguageTask } from "./tasks/language-task.ts";
 export {
   decodeListOps,
@@ -186,7 +188,14 @@ export {
   listOpsSizes,
 } from "./tasks/list-ops.ts";
 export { type ListOpsFilesOptions, listOpsFiles } from "./tasks/list-ops-files.ts";
-export { type OpenTaskOptions, openTask, taskNames } from "./tasks/open-task.ts";
+export {
+  makesExamples,
+  type OpenTaskOptions,
+  openTask,
+  type TaskName,
+  taskNames,
+  taskOptions,
+} from "./tasks/open-task.ts";
 export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
 export { type PathfinderFilesOptions, pathfinderFiles } from "./tasks/pathfinder-files.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";

@@ -4,8 +4,8 @@ import picocolors from "picocolors";
 export interface ProgressValues {
   /** in nats */
   readonly loss: number;
-  /** 0 … 1 */
-  readonly accuracy: number;
+  /** 0 … 1; not shown unless told */
+  readonly accuracy?: number | undefined;
   /** What else there is to say, in a few words */
   readonly note?: string | undefined;
 }
@@ -71,7 +71,7 @@ export function progress(
     return [
       `${Math.floor((100 * done) / steps)}`.padStart(3) + " %",
       `loss ${loss.toFixed(3)}`,
-      `accuracy ${(100 * accuracy).toFixed(1)} %`,
+      ...(accuracy === undefined ? [] : [`accuracy ${(100 * accuracy).toFixed(1)} %`]),
       ends,
       ...(note ? [note] : []),
       `${thousands((own * tokensPerStep) / seconds)} tokens/s`,

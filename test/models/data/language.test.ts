@@ -169,8 +169,11 @@ describe("characters", () => {
       open("short"),
       /DataError: characters: expected more than 8 tokens for train, got 4; take a longer/,
     );
-    await assert.rejects(characters({ cache: null }), /TypeError: characters: expected dir or file, got neither/);
-    await assert.rejects(open(poem, { dir: "." }), /TypeError: characters: expected dir or file, got both/);
+    await assert.rejects(
+      characters({ cache: null }),
+      /TypeError: characters: expected dir or file, with wiki\.train\.tokens, .*, got neither; pass dir/,
+    );
+    await assert.rejects(open(poem, { dir: "." }), /TypeError: characters: expected dir or file, with .*, got both$/);
     await assert.rejects(
       open(poem, { validation: 0.6, test: 0.5 }),
       /RangeError: characters: expected validation \+ test/,

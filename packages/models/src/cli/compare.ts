@@ -28,8 +28,9 @@ interface Planned {
 }
 
 /** The command `compare`: a process for each run, one after the other. What is finished with the same options is not run again. */
-export async function compare(task: string, flags: CompareFlags): Promise<void> {
-  const { attentions = Object.keys(experiment(task).attentions), out: root = "runs", json = false } = flags;
+export async function compare(name: string, flags: CompareFlags): Promise<void> {
+  const { task, ...own } = experiment(name);
+  const { attentions = Object.keys(own.attentions), out: root = "runs", json = false } = flags;
   const seeds = [...new Set(flags.seeds)];
   if (attentions.length === 0 || seeds.length === 0) {
     throw new TypeError("compare: expected one attention and one seed at least, got none");

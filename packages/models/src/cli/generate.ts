@@ -1,7 +1,7 @@
 import { random } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { generate } from "../generate.ts";
-import type { LanguageTask } from "../tasks/language-task.ts";
+import { isLanguageTask } from "../tasks/language-task.ts";
 import type { Task } from "../tasks/task.ts";
 import { openRun } from "./open-run.ts";
 import { namesNext } from "./train.ts";
@@ -29,16 +29,12 @@ export async function generateText(out: string, flags: GenerateFlags): Promise<v
   const engine = wasm({ threads });
   const added = generate(plan.model, params, prompt, { length, temperature, key, window: task.length, engine });
   const ids = [...prompt, ...added];
-  console.log(isText(task) ? task.decode(ids) : ids.join(" "));
-}
-
-function isText(task: Task): task is LanguageTask {
-  return "encode" in task && "decode" in task;
+  console.log(isLanguageTask(task) ? task.decode(ids) : ids.join(" "));
 }
 
 function idsOf(task: Task, prompt: string | undefined): number[] {
   if (prompt === undefined) return [task.example("test", 0).tokens[0]];
-  if (isText(task)) return Array.from(task.encode(prompt));
+  if (isLanguageTask(task)) return Array.from(task.encode(prompt));
   const ids = prompt
     .split(/[\s,]+/)
     .filter(Boolean)

@@ -9,7 +9,8 @@ import { type PlannedRun, planRun, type RunConfiguration } from "./plan-run.ts";
 /**
  * A run of the command line as it was planned, with its best parameters.
  *
- * @param data - the folder of the task's files, where that is another one by now
+ * @param data - the folder of the task's files, where that is another one by now; where the task made its examples, its options were for
+ *   making them and go
  * @throws RunError when the folder has no such run / SafetensorsError when its parameters are of another model
  */
 export async function openRun(
@@ -19,7 +20,9 @@ export async function openRun(
   const configuration = readConfiguration(out) as RunConfiguration | null;
   if (!configuration?.task?.name) throw new RunError(`run: expected a folder of fmmformer train, got ${out}`);
   const { from: _, ...rest } = configuration;
-  const planned = await planRun(data === undefined ? rest : { ...rest, data });
+  const made = configuration.data === null && data !== undefined;
+  const task = made ? { ...rest.task, options: {} } : rest.task;
+  const planned = await planRun({ ...rest, task, data: data ?? configuration.data });
   const { tensors, facts } = openCheckpoint(join(out, runFiles.best));
   const own = Object.fromEntries(Object.entries(tensors).filter(([name]) => name.startsWith("params.")));
   return {

@@ -11,18 +11,18 @@ import { modelOptions, type OwnAttention, planOf } from "../experiments/plan-of.
 import { fillNamedTensors } from "../files/named-tensors.ts";
 import type { FmmformerOptions } from "../fmmformer.ts";
 import { pretrainingPlan } from "../pretraining/pretraining-plan.ts";
-import { openTask } from "../tasks/open-task.ts";
 import type { Task } from "../tasks/task.ts";
 import { openCheckpoint } from "../training/checkpoint.ts";
 import type { Json } from "../training/differences.ts";
 import type { Plan } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
 import { firstParams } from "../training/stepper.ts";
+import { openNamed } from "./open-named.ts";
 import type { TrainFlags } from "./program.ts";
 
 /** A configuration as the command keeps it in a run's folder. */
 export interface RunConfiguration extends Configuration {
-  /** The folder of the task's files */
+  /** The folder of the task's files, or, of running text, the file */
   readonly data: string | null;
   /** Whether it trains on the task's own inputs */
   readonly pretraining: boolean;
@@ -56,6 +56,7 @@ export function configurationOf(task: string, flags: TrainFlags): RunConfigurati
       model,
       evaluation,
       options: set,
+      files: data !== undefined,
     },
     attention: attention !== undefined && isModule(attention) ? moduleOf(attention) : attention,
   });
@@ -86,12 +87,7 @@ function checkpointOf(path: string): string {
 /** Open the task of a configuration and make its model and optimizer. */
 export async function planRun(configuration: RunConfiguration, command?: string): Promise<PlannedRun> {
   const { task: chosen, data, pretraining, from } = configuration;
-  // With files, the options of a task that makes its examples mean nothing.
-  const task = await openTask(chosen.name, {
-    dir: data ?? undefined,
-    options: chosen.options,
-    onProgress: showReading(chosen.name),
-  });
+  const task = await openNamed(chosen.name, { data: data ?? undefined, options: chosen.options });
   const own = await ownAttention(configuration.model.attention);
   const plan = pretraining
     ? pretrainingPlan(configuration, task, own)
@@ -151,15 +147,4 @@ async function ownAttention(attention: Configuration["model"]["attention"]): Pro
   throw new TypeError(
     `attention: expected ${attention.module} to export attention: { init, apply }, got another module`,
   );
-}
-
-/** Files that are read for the first time take a while. */
-export function showReading(task: string): (read: number, size: number) => void {
-  let tenths = 0;
-  return (read, size) => {
-    const reached = Math.floor((10 * read) / Math.max(size, 1));
-    if (reached === tenths) return;
-    tenths = reached;
-    process.stderr.write(`${task}: ${10 * reached} % of ${Math.ceil(size / 1e6)} MB read\n`);
-  };
 }

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from "commander";
+import type { TaskOptions } from "../experiments/experiment.ts";
 import { taskNames } from "../tasks/open-task.ts";
 import { type CompareFlags, compare } from "./compare.ts";
 import { inspect } from "./data.ts";
@@ -8,13 +9,16 @@ import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
 import { trainRun } from "./train.ts";
 
+/** Options of a task, as `--set` gives them. */
+export type Settings = TaskOptions;
+
 /** What `train` and its sisters take besides the task. */
 export interface TrainFlags {
   readonly attention?: string;
   readonly preset?: string;
   readonly quick?: boolean;
   readonly data?: string;
-  readonly set?: { readonly [name: string]: number };
+  readonly set?: Settings;
   readonly bandwidth?: number;
   readonly kernels?: readonly string[];
   readonly width?: number;
@@ -70,6 +74,16 @@ export function program(): Command {
     .argument("<run>", "the folder of a run")
     .addOption(new Option("--split <name>", "which examples").choices(["validation", "test"]).default("test"))
     .option("--batches <n>", "at most so many batches; as the run had it unless told", count)
+    .option(
+      "--window <n>",
+      "words and characters: tokens that a sliding window reads; those of an example unless told",
+      count,
+    )
+    .option(
+      "--stride <n>",
+      "how far it slides; 1 unless told, as in the paper, more is quicker and a little worse",
+      count,
+    )
     .option("--data <dir>", "where the task's files are now")
     .option("--threads <n>", "threads", count, 1)
     .option("--json", "as JSON")
@@ -97,8 +111,9 @@ export function program(): Command {
     .command("data")
     .description("look at a task: counts, lengths, labels, a few examples")
     .argument("<task>")
-    .option("--data <dir>", "the folder of the task's files")
+    .option("--data <dir>", "the folder of the task's files, or a file of text")
     .option("--set <options>", "options of the task, as in side=14,seed=1", settings)
+    .addOption(new Option("--split <name>", "which examples").choices(["train", "validation", "test"]).default("train"))
     .option("--examples <n>", "how many to show", count, 3)
     .option("--picture <file>", "write images as a PNG")
     .action(inspect);
@@ -139,8 +154,8 @@ function withTraining(command: Command): Command {
     .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
     .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
     .option("--quick", "minutes on two cores, smaller and shorter than the paper")
-    .option("--data <dir>", "the folder of the task's files")
-    .option("--set <options>", "options of the task, as in length=256", settings)
+    .option("--data <dir>", "the folder of the task's files, or a file of text")
+    .option("--set <options>", "options of the task, as in length=256 or size=small (see data)", settings)
     .option("--bandwidth <k>", "the near field reaches |i − j| < k", count)
     .option("--kernels <names>", "feature maps, separated by commas", list)
     .option("--width <c>", "width of a token", count)
@@ -199,14 +214,14 @@ function numbers(text: string): number[] {
   return list(text).map(whole);
 }
 
-function settings(text: string): Record<string, number> {
+/** Numbers are numbers and the rest is text: the task knows what it wants. */
+function settings(text: string): Settings {
   return Object.fromEntries(
     list(text).map((setting) => {
-      const [name, value] = setting.split("=");
-      if (value === undefined || Number.isNaN(Number(value))) {
-        throw new InvalidArgumentError(`expected name=number, got ${setting}`);
-      }
-      return [name, Number(value)];
+      const [, name, value] = /^([^=]+)=(.+)$/.exec(setting) ?? [];
+      if (name === undefined) throw new InvalidArgumentError(`expected name=value, got ${setting}`);
+      if (name === "dir" || name === "file") throw new InvalidArgumentError(`expected --data ${value}, got ${setting}`);
+      return [name, String(Number(value)) === value ? Number(value) : value];
     }),
   );
 }

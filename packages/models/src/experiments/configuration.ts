@@ -1,6 +1,7 @@
 import type { AttentionKind, AttentionOptions, KernelName } from "../attention/kinds.ts";
 import { checkName } from "../known-name.ts";
 import { type PresetTask, preset, presets } from "../presets.ts";
+import { makesExamples } from "../tasks/open-task.ts";
 import type { Evaluation } from "../training/run.ts";
 import type { Experiment, ModelPlan, Scale, TaskOptions } from "./experiment.ts";
 import { type OptimizerPlan, stretched } from "./optimizer-plan.ts";
@@ -38,6 +39,8 @@ export interface Choices {
   /** What the model is made of */
   readonly model?: ModelPlan | undefined;
   readonly options?: TaskOptions | undefined;
+  /** Whether examples are read from files even where the task could make them; false unless told */
+  readonly files?: boolean | undefined;
   readonly steps?: number | undefined;
   readonly batchSize?: number | undefined;
   /** The largest learning rate */
@@ -56,7 +59,7 @@ const kinds: readonly AttentionKind[] = ["softmax", "linear", "band", "fmm", "fa
  * @throws TypeError with the nearest name when one is unknown
  */
 export function configure(experiment: Experiment, choices: Choices = {}): Configuration {
-  const { quick = false, seed = 0, kernels, bandwidth } = choices;
+  const { quick = false, seed = 0, kernels, bandwidth, files = false } = choices;
   const scale: Scale = quick ? { ...experiment, ...experiment.quick } : experiment;
   const { steps = scale.steps, batchSize = scale.batchSize } = choices;
   const chosen = chooseAttention(experiment, choices);
@@ -70,9 +73,11 @@ export function configure(experiment: Experiment, choices: Choices = {}): Config
         };
   const whole = stretched(experiment.optimizer, steps / experiment.steps);
   const { learningRate = (quick ? experiment.quick.peak : undefined) ?? whole.schedule.peak } = choices;
+  // The options of an experiment whose task makes its examples are for making them.
+  const own = files && makesExamples(experiment.task) ? {} : scale.options;
   const every = Math.max(1, Math.round((scale.evaluation.every * steps) / scale.steps));
   return {
-    task: { name: experiment.task, options: { ...scale.options, ...choices.options } },
+    task: { name: experiment.task, options: { ...own, ...choices.options } },
     name: chosen.name + suffix(bandwidth, kernels),
     model: { ...experiment.model, ...chosen.model, ...(quick && experiment.quick.model), ...choices.model, attention },
     optimizer: { ...whole, schedule: { ...whole.schedule, peak: learningRate } },

@@ -28,7 +28,7 @@ export interface QuickScale extends Partial<Scale> {
 
 /** How models are trained on a task and compared, as data. */
 export interface Experiment extends Scale {
-  /** The name of the task */
+  /** The name of the task, as `openTask` knows it */
   readonly task: string;
   /** By name, those of the paper first */
   readonly attentions: { readonly [name: string]: AttentionOptions };

@@ -1,4 +1,5 @@
 import { checkName } from "../known-name.ts";
+import { taskNamed } from "../tasks/open-task.ts";
 import { associativeRecallExperiment } from "./associative-recall.ts";
 import { charactersExperiment } from "./characters.ts";
 import { copyExperiment } from "./copy.ts";
@@ -28,11 +29,11 @@ export const experiments: readonly Experiment[] = [
 ];
 
 /**
- * The experiment on a task.
+ * The experiment on a task. That on words is "lm", as in the names of presets, and "words".
  *
  * @throws TypeError with the nearest name when there is none
  */
 export function experiment(task: string): Experiment {
-  const names = experiments.map((each) => each.task);
-  return experiments[names.indexOf(checkName("experiment", "task", task, names))];
+  const known = new Map(experiments.flatMap((each) => [each.task, taskNamed(each.task)].map((name) => [name, each])));
+  return known.get(checkName("experiment", "task", task, [...known.keys()])) as Experiment;
 }

@@ -10,10 +10,7 @@ export const listOpsExperiment: Experiment = longRangeArena({
   every: 50,
   batches: 62,
   quick: {
-    options: {
-      ...{ maxDepth: 6, maxArgs: 5, minLength: 16, maxLength: 129 },
-      ...{ train: 20_000, validation: 1000, test: 1000 },
-    },
+    options: { size: "medium" },
     model: { length: 128 },
     steps: 1500,
     evaluation: { every: 250, batches: 16, batchSize: 32, by: "accuracy" },

@@ -6,7 +6,8 @@ import type { Model } from "../model.ts";
 import type { AttentionMap } from "../report/attention-figure.ts";
 import { readFields } from "../report/read-fields.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
-import type { Example, Task } from "../tasks/task.ts";
+import { isImageTask } from "../tasks/image-task.ts";
+import type { Task } from "../tasks/task.ts";
 import type { Json } from "../training/differences.ts";
 import type { Plan } from "../training/run.ts";
 import type { Configuration } from "./configuration.ts";
@@ -61,19 +62,15 @@ export function modelOptions(configuration: Configuration, task: Task, own?: Own
   return { ...whole, attention: own(sizes) };
 }
 
-/** A task of images. */
-type Pictured = Task & { image(example: Example): AttentionMap["image"] };
-
 /** What a trained model of both fields reads in three images of the test split. */
 function mapsOf(options: FmmformerOptions, task: Task, params: FmmformerParams): AttentionMap[] {
   const { attention } = options;
   const watched = typeof attention === "object" && "kind" in attention && attention.kind === "fmm";
-  if (!watched || !("image" in task) || task.length > longestMap) return [];
-  const pictured = task as Pictured;
+  if (!watched || !isImageTask(task) || task.length > longestMap) return [];
   const examples = [0, 1, 2].map((index) => task.example("test", index));
   if (examples.some(({ mask }) => mask?.includes(0))) return []; // padding is not shown in a map
   return examples.map((example, index) => {
-    const image = pictured.image(example);
+    const image = task.image(example);
     const { near, far } = readFields(options as WatchedModel, params, tensor(example.tokens));
     const caption = `Test example ${index}, of class ${example.labels[0]}: head 1 of block 1`;
     return { caption, image, query: brightest(image.pixels), near, far };

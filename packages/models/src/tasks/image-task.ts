@@ -13,6 +13,10 @@ export interface ImageTask extends Task {
   image(example: Example): Picture;
 }
 
+export function isImageTask(task: Task): task is ImageTask {
+  return "image" in task && typeof task.image === "function";
+}
+
 /**
  * An example of a row that is a label and then grey values.
  *

@@ -20,7 +20,8 @@ export interface ImageOptions extends ReadOptions {
   readonly seed?: number;
 }
 
-const wanted: Wanted = {
+/** What there must be in the folder. */
+export const imageWanted: Wanted = {
   reader: "image",
   layout:
     "data_batch_1.bin … data_batch_5.bin and test_batch.bin, or train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of test or t10k, .gz or not",
@@ -84,20 +85,24 @@ interface Layout {
 }
 
 function layout(dir: string): Layout {
-  const names = listFolder(wanted, dir, "files");
+  const names = listFolder(imageWanted, dir, "files");
   if (names.some((name) => /^data_batch_\d+\.bin$/.test(name))) {
     const batches = names.filter((name) => /^data_batch_\d+\.bin$/.test(name));
-    return cifar(findSources(wanted, dir, [...batches, "test_batch.bin"]));
+    return cifar(findSources(imageWanted, dir, [...batches, "test_batch.bin"]));
   }
   const part = (split: string, kind: string): string => {
     const found = names.filter((name) =>
       new RegExp(`(^|[-_.])(${split})[-_.]${kind}[-_.]idx\\d[-_.]ubyte(\\.gz)?$`).test(name),
     );
     if (found.length === 1) return found[0];
-    throw missing(wanted, dir, found.length === 0 ? `no ${split.replace("|", " or ")} ${kind}` : found.join(" and "));
+    throw missing(
+      imageWanted,
+      dir,
+      found.length === 0 ? `no ${split.replace("|", " or ")} ${kind}` : found.join(" and "),
+    );
   };
   const parts = ["train", "test|t10k"].flatMap((split) => [part(split, "images"), part(split, "labels")]);
-  return idx(findSources(wanted, dir, parts));
+  return idx(findSources(imageWanted, dir, parts));
 }
 
 const side = 32;

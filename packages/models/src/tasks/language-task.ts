@@ -25,6 +25,10 @@ export interface LanguageTask extends Task {
   encode(text: string): Int32Array;
 }
 
+export function isLanguageTask(task: Task): task is LanguageTask {
+  return "encode" in task && "decode" in task && "tokens" in task;
+}
+
 /** What is known of the rows of a text, each a block of tokens. */
 export interface LanguageFacts {
   readonly symbols: readonly string[];

@@ -20,9 +20,10 @@ export interface ListOpsOptions {
   readonly seed?: number;
 }
 
-/** The published size, which is the default, and one that a test or a first look can afford. */
-export const listOpsSizes: Readonly<Record<"paper" | "small", ListOpsOptions>> = {
+/** The published size, which is the default, one for minutes of training, and one that a test or a first look can afford. */
+export const listOpsSizes: Readonly<Record<"paper" | "medium" | "small", ListOpsOptions>> = {
   paper: { maxDepth: 10, maxArgs: 10, minLength: 500, maxLength: 2000, train: 96_000, validation: 2_000, test: 2_000 },
+  medium: { maxDepth: 6, maxArgs: 5, minLength: 16, maxLength: 129, train: 20_000, validation: 1000, test: 1000 },
   small: { maxDepth: 4, maxArgs: 4, minLength: 8, maxLength: 33, train: 4_000, validation: 400, test: 400 },
 };
 

@@ -24,7 +24,8 @@ const files = {
   test: "new_aan_pairs.test.tsv",
 } as const;
 
-const wanted: Wanted = {
+/** What there must be in the folder. */
+export const retrievalWanted: Wanted = {
   reader: "retrieval",
   layout: "new_aan_pairs.train.tsv, new_aan_pairs.eval.tsv and new_aan_pairs.test.tsv",
   remedy: "unpack lra_release.gz of https://github.com/google-research/long-range-arena (folder tsv_data)",
@@ -54,7 +55,7 @@ export async function retrieval(options: RetrievalOptions): Promise<Task> {
   });
   const length = paddedLength(maxLength);
   const { examples, read } = await openSplitFiles({
-    ...{ name: "retrieval", dir, wanted, files, what: "pairs", maxLength, seed, cache, onProgress },
+    ...{ name: "retrieval", dir, wanted: retrievalWanted, files, what: "pairs", maxLength, seed, cache, onProgress },
     read: (line, file) => (line.bytes.length === 0 ? null : readPair(line, maxLength, file)),
   });
 

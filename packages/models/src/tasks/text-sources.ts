@@ -33,6 +33,7 @@ const endings: readonly (readonly [Split, RegExp])[] = [
   ["test", /(^|\.)test\.(tokens|txt|raw)$/],
 ];
 
+/** What there must be in the folder. */
 export function wantedText(reader: string): Wanted {
   return {
     reader,
@@ -50,10 +51,11 @@ export function textSources(reader: string, { dir, file, validation = 0.05, test
   checkShare(reader, "validation", validation);
   checkShare(reader, "test", test);
   checkShare(reader, "validation + test", validation + test);
-  if ((dir === undefined) === (file === undefined)) {
-    throw new TypeError(`${reader}: expected dir or file, got ${dir === undefined ? "neither" : "both"}`);
-  }
   const wanted = wantedText(reader);
+  if ((dir === undefined) === (file === undefined)) {
+    const got = dir === undefined ? `neither; ${wanted.remedy}` : "both";
+    throw new TypeError(`${reader}: expected dir or file, with ${wanted.layout}, got ${got}`);
+  }
   const shares = { validation, test };
   if (file !== undefined) {
     return { sources: findSources(wanted, dirname(file), [basename(file)]), splits: undefined, shares };

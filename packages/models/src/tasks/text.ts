@@ -28,7 +28,8 @@ export interface TextOptions extends ReadOptions {
   readonly seed?: number;
 }
 
-const wanted: Wanted = {
+/** What there must be in the folder. */
+export const textWanted: Wanted = {
   reader: "text",
   layout: "folders train/pos, train/neg, test/pos and test/neg of .txt files, or one folder per class",
   remedy: "unpack aclImdb_v1.tar.gz of https://ai.stanford.edu/~amaas/data/sentiment/ and pass its folder aclImdb",
@@ -61,9 +62,9 @@ export async function text(options: TextOptions): Promise<Task> {
   const groups = parts.flatMap((part) =>
     classes.map((name, label) => {
       const folder = join(dir, part, name);
-      const names = listFolder(wanted, folder, "files").filter((file) => file.endsWith(".txt"));
-      if (names.length === 0) throw missing(wanted, folder, "a folder without .txt files");
-      return { label, part, sources: findSources(wanted, folder, names) };
+      const names = listFolder(textWanted, folder, "files").filter((file) => file.endsWith(".txt"));
+      if (names.length === 0) throw missing(textWanted, folder, "a folder without .txt files");
+      return { label, part, sources: findSources(textWanted, folder, names) };
     }),
   );
   const count = (part: string) =>
@@ -125,13 +126,13 @@ export async function text(options: TextOptions): Promise<Task> {
 
 /** The classes of a folder, and the folders that are splits: `train` and `test`, or the folder itself. */
 function layout(dir: string): { readonly classes: readonly string[]; readonly parts: readonly string[] } {
-  const names = listFolder(wanted, dir, "folders");
+  const names = listFolder(textWanted, dir, "folders");
   const split = names.includes("train") && names.includes("test");
-  const tests = split ? listFolder(wanted, join(dir, "test"), "folders") : [];
+  const tests = split ? listFolder(textWanted, join(dir, "test"), "folders") : [];
   const classes = split
-    ? listFolder(wanted, join(dir, "train"), "folders").filter((name) => tests.includes(name))
+    ? listFolder(textWanted, join(dir, "train"), "folders").filter((name) => tests.includes(name))
     : names;
-  if (classes.length < 2 || classes.length > 256) throw missing(wanted, dir, `${classes.length} classes`);
+  if (classes.length < 2 || classes.length > 256) throw missing(textWanted, dir, `${classes.length} classes`);
   return { classes, parts: split ? ["train", "test"] : ["."] };
 }
 

@@ -11,6 +11,18 @@ export interface PerplexityOptions {
   readonly batchSize?: number;
   /** What runs the model; the wasm engine on one thread unless told */
   readonly engine?: Engine;
+  /** Called before the first batch and behind each */
+  readonly onBatch?: (soFar: PerplexitySoFar) => void;
+}
+
+/** How far a measurement is. */
+export interface PerplexitySoFar {
+  /** batches done */
+  readonly done: number;
+  /** batches in all, a shorter window at the end apart */
+  readonly batches: number;
+  /** nats a token of those done; NaN before the first */
+  readonly loss: number;
 }
 
 export interface SlidingPerplexityOptions extends PerplexityOptions {
@@ -50,7 +62,7 @@ export function slidingPerplexity<Params>(
   model: Layer<Params> | Model<Params>,
   params: Params,
   tokens: ArrayLike<number>,
-  { window = 256, stride = 1, batchSize = 16, engine = defaultEngine() }: SlidingPerplexityOptions = {},
+  { window = 256, stride = 1, batchSize = 16, engine = defaultEngine(), onBatch }: SlidingPerplexityOptions = {},
 ): Perplexity {
   check("slidingPerplexity", tokens, { window, stride, batchSize });
   if (stride > window) {
@@ -64,7 +76,7 @@ export function slidingPerplexity<Params>(
     windows.push({ start: end - size, from: size - (end - done) });
     done = end;
   }
-  return perplexityOf(measured(model, params, tokens, windows, { size, batchSize, engine }), told);
+  return perplexityOf(measured(model, params, tokens, windows, { size, batchSize, engine, onBatch }), told);
 }
 
 /**
@@ -78,13 +90,13 @@ export function perplexity<Params>(
   model: Layer<Params> | Model<Params>,
   params: Params,
   tokens: ArrayLike<number>,
-  { window = 256, batchSize = 16, engine = defaultEngine() }: PerplexityOptions = {},
+  { window = 256, batchSize = 16, engine = defaultEngine(), onBatch }: PerplexityOptions = {},
 ): Perplexity {
   check("perplexity", tokens, { window, batchSize });
   const told = tokens.length - 1;
   const whole = Math.floor(told / window);
   const windows = Array.from({ length: whole }, (_, i): Window => ({ start: i * window, from: 0 }));
-  const nats = measured(model, params, tokens, windows, { size: window, batchSize, engine });
+  const nats = measured(model, params, tokens, windows, { size: window, batchSize, engine, onBatch });
   const rest: Window[] = told % window === 0 ? [] : [{ start: whole * window, from: 0 }];
   const size = told - whole * window;
   return perplexityOf(nats + measured(model, params, tokens, rest, { size, batchSize: 1, engine }), told);
@@ -104,17 +116,28 @@ function check(op: string, tokens: ArrayLike<number>, counts: { readonly [name: 
   if (tokens.length < 2) throw new RangeError(`${op}: expected at least 2 tokens, got ${tokens.length}`);
 }
 
+interface Measuring {
+  readonly size: number;
+  readonly batchSize: number;
+  readonly engine: Engine;
+  readonly onBatch?: PerplexityOptions["onBatch"];
+}
+
 /** The sum of the losses of what windows tell, in nats. The last batch is filled up with windows that tell nothing. */
 function measured<Params>(
   model: Layer<Params> | Model<Params>,
   params: Params,
   tokens: ArrayLike<number>,
   windows: readonly Window[],
-  { size, batchSize, engine }: { readonly size: number; readonly batchSize: number; readonly engine: Engine },
+  { size, batchSize, engine, onBatch }: Measuring,
 ): number {
   const b = Math.min(batchSize, windows.length);
   const loss = jit((p: Params, batch: Batch) => score(model, p, batch).loss, { engine });
+  const batches = Math.ceil(windows.length / b);
   let nats = 0;
+  let all = 0;
+  const tell = (done: number): void => onBatch?.({ done, batches, loss: nats / all });
+  if (windows.length > 0) tell(0);
   for (let at = 0; at < windows.length; at += b) {
     const [ids, labels, weights] = [new Int32Array(b * size), new Int32Array(b * size), new Float32Array(b * size)];
     let told = 0;
@@ -134,6 +157,8 @@ function measured<Params>(
       weights: tensor(weights, { shape }),
     };
     nats += told * loss(params, prepared(model, batch)).item();
+    all += told;
+    tell(at / b + 1);
   }
   return nats;
 }

@@ -1,0 +1,29 @@
+import { statSync } from "node:fs";
+import type { TaskOptions } from "../experiments/experiment.ts";
+import { openTask, taskOptions } from "../tasks/open-task.ts";
+import type { Task } from "../tasks/task.ts";
+
+/** Where a task's files are, and its options, as flags give them. */
+export interface Named {
+  /** A folder, or, of running text, one file */
+  readonly data?: string | undefined;
+  readonly options?: TaskOptions | undefined;
+}
+
+/** Open a task as commands do, saying how much is read. */
+export function openNamed(task: string, { data, options }: Named): Promise<Task> {
+  const isFile = data !== undefined && statSync(data, { throwIfNoEntry: false })?.isFile();
+  const place = isFile && taskOptions(task, true).includes("file") ? { file: data } : { dir: data };
+  return openTask(task, { ...options, ...place, onProgress: showReading(task) });
+}
+
+/** Files that are read for the first time take a while. */
+function showReading(task: string): (read: number, size: number) => void {
+  let tenths = 0;
+  return (read, size) => {
+    const reached = Math.floor((10 * read) / Math.max(size, 1));
+    if (reached === tenths) return;
+    tenths = reached;
+    process.stderr.write(`${task}: ${10 * reached} % of ${Math.ceil(size / 1e6)} MB read\n`);
+  };
+}
