@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
@@ -51,6 +51,28 @@ test("a run leaves its folder, is evaluated to the same numbers, and is not over
     other.stderr,
     /error: run: expected the configuration that a began with, got another one \(seed: 0, now 1\)/,
   );
+});
+
+test("Ctrl-C while files are read leaves nothing in the cache", async () => {
+  writeFileSync(join(folder, "long.txt"), "the owl and the cat went out to see\n".repeat(400_000));
+  const cache = join(folder, "cache");
+  const args = ["data", "characters", "--data", "long.txt", "--set", `cache=${cache}`];
+  const child = spawn(process.execPath, [...node, ...args], { cwd: folder, env: env(), timeout: 120_000 });
+  let parts: string[] = [];
+  const code = await new Promise((done) => {
+    child.stderr.on("data", (said) => {
+      if (child.killed || !/[789]0 %/.test(String(said))) return;
+      parts = readdirSync(cache);
+      child.kill("SIGINT");
+    });
+    child.on("close", done);
+  });
+  assert.equal(code, 130);
+  assert.deepEqual(
+    parts.map((name) => name.endsWith(".part")),
+    [true],
+  );
+  assert.deepEqual(readdirSync(cache), []);
 });
 
 test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unbroken one", async () => {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { type Example, type PathfinderTask, pathfinder } from "@fmmformer/models";
+import { type Example, type ImageTask, pathfinder } from "@fmmformer/models";
 
 const task = pathfinder({ train: 60, validation: 20, test: 40 });
 
 /** Pixels above a grey, joined where they are at most `reach` apart. */
-function components({ tokens }: Example, { length }: PathfinderTask, [above, reach]: [number, number]): Int32Array {
+function components({ tokens }: Example, { length }: ImageTask, [above, reach]: [number, number]): Int32Array {
   const side = Math.sqrt(length);
   const found = new Int32Array(length);
   const drawn = Array.from(tokens.keys()).filter((at) => tokens[at] > above);
@@ -26,26 +27,54 @@ function components({ tokens }: Example, { length }: PathfinderTask, [above, rea
   return found;
 }
 
-/** The middles of the two white discs. */
+/** Where the two discs are white throughout. */
 function discs({ tokens }: Example): number[] {
-  const side = 32;
-  const white = (at: number): boolean => at % side > 0 && at % side < side - 1 && tokens[at] === 255;
-  return Array.from(tokens.keys()).filter((at) => white(at));
+  return Array.from(tokens.keys()).filter((at) => tokens[at] === 255);
 }
 
-test("the discs are on one path exactly where the label says so", () => {
-  let followed = 0;
+/** Whether ink that is darker than some grey leads from one disc to the other. */
+function joined(example: Example, of: ImageTask, above: number): boolean {
+  const paths = components(example, of, [above, 1.5]);
+  return new Set(discs(example).map((at) => paths[at])).size === 1;
+}
+
+test("the discs are on one path exactly where the label says so: far apart, paths are what hangs together", () => {
+  const apart = pathfinder({ side: 64, contourLength: 8, distractors: 0 });
+  let told = 0;
+  for (let index = 0; index < 120; index++) {
+    const example = apart.example("test", index);
+    const paths = Math.max(...components(example, apart, [0, 1.5]));
+    assert.ok(paths === 1 || paths === 2, apart.describe(example));
+    if (paths === 1) continue; // by chance near each other: what hangs together says nothing
+    assert.equal(Number(joined(example, apart, 0)), example.labels[0], apart.describe(example));
+    told++;
+  }
+  assert.ok(told > 100, `${told}`);
+});
+
+test("a path of 14 dashes can be followed from disc to disc among the others", () => {
+  const followed = [0, 0];
   for (let index = 0; index < 40; index++) {
     const example = task.example("test", index);
-    const joined = (above: number, reach: number): boolean => {
-      const paths = components(example, task, [above, reach]);
-      return new Set(discs(example).map((at) => paths[at])).size === 1;
-    };
-    // Dark pixels side by side are of one path; a gap between two dashes is faint.
-    if (joined(96, 1)) assert.equal(example.labels[0], 1, task.describe(example));
-    if (example.labels[0] === 1) followed += Number(joined(0, 1.5));
+    if (joined(example, task, 48)) followed[example.labels[0]]++;
   }
-  assert.equal(followed, 20);
+  assert.equal(followed[1], 20);
+  assert.ok(followed[0] < 12, `${followed[0]} where no path leads: paths come near each other`);
+});
+
+test("the same seed draws the same bytes on every machine", () => {
+  const drawn = createHash("sha256");
+  for (let index = 0; index < 40; index++) drawn.update(Uint8Array.from(task.example("test", index).tokens));
+  assert.equal(drawn.digest("hex").slice(0, 16), "b47aea4bbccbb0e5");
+});
+
+test("discs do not touch each other, whatever the label", () => {
+  const many = pathfinder({ test: 400 });
+  for (let index = 0; index < 400; index++) {
+    const example = many.example("test", index);
+    const white = { ...example, tokens: example.tokens.map((grey) => (grey > 0.76 * 255 ? 255 : 0)) };
+    assert.equal(Math.max(...components(white, task, [0, 1.5])), 2, task.describe(example));
+  }
 });
 
 test("an image has two discs, dashes below white, ground that is masked, and as many labels of each kind", () => {

@@ -174,7 +174,7 @@ export { type RunFacts, type RunRecord, runCurve, runReport } from "./report/run
 export { type AssociativeRecallOptions, associativeRecall } from "./tasks/associative-recall.ts";
 export { type CharactersOptions, characters } from "./tasks/characters.ts";
 export { type CopyOptions, copy } from "./tasks/copy.ts";
-export { type DigitsOptions, type DigitsTask, digits } from "./tasks/digits.ts";
+export { type DigitsOptions, digits } from "./tasks/digits.ts";
 export { type ImageOptions, image } from "./tasks/image.ts";
 export type { ImageTask, Picture } from "./tasks/image-task.ts";
 export { type InspectOptions, inspectTask, type TaskReport } from "./tasks/inspect-task.ts";
@@ -196,7 +196,7 @@ export {
   taskNames,
   taskOptions,
 } from "./tasks/open-task.ts";
-export { type PathfinderOptions, type PathfinderTask, pathfinder } from "./tasks/pathfinder.ts";
+export { type PathfinderOptions, pathfinder } from "./tasks/pathfinder.ts";
 export { type PathfinderFilesOptions, pathfinderFiles } from "./tasks/pathfinder-files.ts";
 export { type RetrievalOptions, retrieval } from "./tasks/retrieval.ts";
 export { type SwitchBoardOptions, type SwitchBoardTask, switchBoard } from "./tasks/switch-board.ts";

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { DataError, findSources, openRows, type Rows, readChunks, readLines } from "@fmmformer/models";
+import { DataError, findSources, listFolder, openRows, type Rows, readChunks, readLines } from "@fmmformer/models";
 import fc from "fast-check";
 import { folder } from "./folder.ts";
 
@@ -189,6 +190,35 @@ describe("openRows", () => {
     assert.deepEqual(readdirSync(cache).sort(), [name, `${name}.new.part`]);
   });
 
+  test("a process that is killed or exits in the middle leaves no rows, and the next one reads all", async () => {
+    const dir = folder({ "a.txt": content });
+    const rule = (cache: string, end: string) => `
+      import { findSources, openRows } from ${JSON.stringify(import.meta.resolve("@fmmformer/models"))};
+      const dir = ${JSON.stringify(dir)};
+      const sources = findSources({ reader: "test", layout: "a.txt", remedy: "write one" }, dir, ["a.txt"]);
+      await openRows({
+        ...{ name: "lines", sources, options: { upper: false }, cache: ${JSON.stringify(cache)} },
+        async fill(add) {
+          for (let row = 0; row < 3000; row++) add(Buffer.alloc(1000));
+          ${end};
+        },
+      });`;
+    for (const [end, left] of [
+      ["process.kill(process.pid, 'SIGKILL')", 1],
+      ["process.exit(3)", 0],
+      ["setTimeout(() => { throw new Error('late') }); await new Promise(() => setTimeout(() => {}, 60000))", 0],
+    ] as const) {
+      const cache = folder();
+      const script = join(folder({ "stop.mjs": rule(cache, end) }), "stop.mjs");
+      const { status } = spawnSync(process.execPath, [...process.execArgv, script], { timeout: 60_000 });
+      assert.notEqual(status, 0);
+      const parts = readdirSync(cache);
+      assert.equal(parts.length, left, end);
+      assert.ok(parts.every((name) => /^lines-[0-9a-f]{16}\.rows\.[0-9a-f]+\.part$/.test(name)));
+      assert.deepEqual(rowsOf(await openLines(dir, { cache })), expected);
+    }
+  });
+
   test("the bytes read are told, and reach those of the files", async () => {
     const dir = folder({ "a.txt": "0123456789\n".repeat(300_000) });
     const told: [number, number][] = [];
@@ -223,5 +253,14 @@ describe("openRows", () => {
     const message = /^DataError: test: expected a\.txt, got no a\.txt; write one \(/;
     assert.throws(() => findSources(wanted, folder(), ["a.txt"]), message);
     assert.throws(() => findSources(wanted, folder({ "a.txt/b": "" }), ["a.txt"]), message);
+    const archive = join(folder({ "lra.tar.gz": "" }), "lra.tar.gz");
+    const packed = /^DataError: test: expected a\.txt, got a file, not a folder; write one \(.*lra\.tar\.gz\)$/;
+    assert.throws(() => findSources(wanted, archive, ["a.txt"]), packed);
+    assert.throws(() => listFolder(wanted, archive, "files"), packed);
+    assert.throws(() => listFolder(wanted, join(folder(), "none"), "files"), /got no such folder; write one/);
+    assert.throws(
+      () => findSources(wanted, folder(), ["a".repeat(5000)]),
+      /^DataError: .*got ENAMETOOLONG.*; write one/,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { DataError, type Split, type Task, text } from "@fmmformer/models";
@@ -74,6 +74,17 @@ test("text finds what it has read once, and reads a changed folder again", async
   assert.deepEqual(all(second, "train"), all(first, "train"));
   rmSync(join(dir, "test/pos/1_7.txt"));
   assert.equal((await open()).examples.test, 2);
+});
+
+test("text tells which file went while it was reading, and leaves nothing in the cache", async () => {
+  const [dir, cache] = [folder(reviews), folder()];
+  const file = join(dir, "train/pos/1_10.txt");
+  await assert.rejects(text({ dir, cache, onProgress: () => rmSync(file, { force: true }) }), (error) => {
+    assert.ok(error instanceof DataError && error.file === file, String(error));
+    assert.match(error.message, /^text: expected a file that can be read, got ENOENT/);
+    return true;
+  });
+  assert.deepEqual(readdirSync(cache), []);
 });
 
 test("text refuses folders that are none of its layouts, empty files and shares that are none", async () => {

@@ -10,11 +10,19 @@ export interface Named {
   readonly options?: TaskOptions | undefined;
 }
 
-/** Open a task as commands do, saying how much is read. */
-export function openNamed(task: string, { data, options }: Named): Promise<Task> {
+/** Open a task as commands do, saying how much is read. Ctrl-C in between leaves nothing in the cache. */
+export async function openNamed(task: string, { data, options }: Named): Promise<Task> {
   const isFile = data !== undefined && statSync(data, { throwIfNoEntry: false })?.isFile();
   const place = isFile && taskOptions(task, true).includes("file") ? { file: data } : { dir: data };
-  return openTask(task, { ...options, ...place, onProgress: showReading(task) });
+  const stop = (): never => process.exit(130);
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  try {
+    return await openTask(task, { ...options, ...place, onProgress: showReading(task) });
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
 }
 
 /** Files that are read for the first time take a while. */

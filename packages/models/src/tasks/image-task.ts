@@ -25,10 +25,14 @@ export function isImageTask(task: Task): task is ImageTask {
 export function imageExample(row: Uint8Array, blackIsPadding: boolean): Example {
   const tokens = new Int32Array(row.subarray(1));
   const labels = Int32Array.of(row[0]);
-  if (!blackIsPadding) return { tokens, labels };
+  return blackIsPadding ? { tokens, mask: withoutBlack(tokens), labels } : { tokens, labels };
+}
+
+/** The mask that leaves black pixels out. */
+export function withoutBlack(tokens: Int32Array): Float32Array {
   const mask = new Float32Array(tokens.length);
   for (let at = 0; at < mask.length; at++) mask[at] = tokens[at] === 0 ? 0 : 1;
-  return { tokens, mask, labels };
+  return mask;
 }
 
 /** Check the option of the same name. */

@@ -116,7 +116,7 @@ function cifar(sources: readonly Source[]): Layout {
     let train = 0;
     for (const [at, source] of sources.entries()) {
       const { path } = source;
-      if (source.size === 0) throw new DataError("image: expected images, got an empty file", { file: path });
+      if (source.size === 0) throw new DataError("image: expected images, got an empty file", { file: path, byte: 0 });
       const reader = readBytes("image", path, onBytes);
       for (let images = source.size / record; images > 0; images--) {
         const bytes = await reader.take(record, "a label and an image");
@@ -165,16 +165,17 @@ function idx(sources: readonly Source[]): Layout {
       const size = await readSizes(imageReader, images, 3);
       const [count] = await readSizes(labelReader, labels, 1);
       if (count !== size[0]) {
-        throw new DataError(`image: expected a label for each of ${size[0]} images, got ${count}`, { file: labels });
+        throw new DataError(`image: expected a label for each of ${size[0]} images, got ${count}`, {
+          file: labels,
+          byte: 4,
+        });
       }
       const [, height, width] = size;
       if (sizes.length > 0 && (height !== sizes[0][1] || width !== sizes[0][2])) {
         const [, tall, wide] = sizes[0];
         throw new DataError(
           `image: expected images of ${tall} × ${wide} pixels as for training, got ${height} × ${width}`,
-          {
-            file: images,
-          },
+          { file: images, byte: 8 },
         );
       }
       sizes.push(size);

@@ -9,6 +9,7 @@ import { findSources, listFolder, missing, type Wanted } from "../data/sources.t
 import { checkOptions } from "../known-name.ts";
 import { checkBlackIsPadding, type ImageTask, imageExample, imageTask } from "./image-task.ts";
 import { integerOptions, seedOption } from "./integer-options.ts";
+import { joinedOrNot } from "./pathfinder.ts";
 import { placesBetween, rowSplits } from "./row-splits.ts";
 import { stream } from "./stream.ts";
 
@@ -101,7 +102,7 @@ export async function pathfinderFiles(options: PathfinderFilesOptions): Promise<
     classes: 2,
     examples,
     example: (split, index) => imageExample(read(split, index), blackIsPadding),
-    caption: ({ labels }) => (labels[0] === 1 ? "one path joins the discs" : "no path joins the discs"),
+    caption: joinedOrNot,
   });
 }
 

@@ -138,14 +138,17 @@ function layout(dir: string): { readonly classes: readonly string[]; readonly pa
 
 /** Fill a buffer from a file. Returns how many bytes there were. */
 function readBeginning(file: string, into: Uint8Array): number {
-  const descriptor = openSync(file, "r");
+  let descriptor: number | undefined;
   try {
+    descriptor = openSync(file, "r");
     let done = 0;
     for (let read = 1; read > 0 && done < into.length; done += read) {
       read = readSync(descriptor, into, done, into.length - done, null);
     }
     return done;
+  } catch (cause) {
+    throw new DataError(`text: expected a file that can be read, got ${(cause as Error).message}`, { file, cause });
   } finally {
-    closeSync(descriptor);
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
