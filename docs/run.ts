@@ -2,7 +2,7 @@
  * Keeps the tutorials true: the ```ts fences of a markdown file are one module, and each ```text fence is what the code
  * since the ```text fence before it prints. All modules are type-checked together, then each is run and compared.
  *
- *     npm run docs:run                        README.md and docs/NN-*.md
+ *     npm run docs:run                        README.md and docs/*.md
  *     npm run docs:run -- docs/01-title.md    only this one
  *     npm run docs:run -- --update            the same, and rewrites the ```text fences
  */
@@ -34,10 +34,10 @@ try {
 
 function readArguments(args: readonly string[]): { update: boolean; files: string[] } {
   const named = args.filter((arg) => arg !== "--update");
-  const numbered = readdirSync("docs").filter((name) => /^\d\d-.*\.md$/.test(name));
-  const all = ["README.md", ...numbered.sort().map((name) => `docs/${name}`)].filter((file) => existsSync(file));
+  const pages = readdirSync("docs").filter((name) => name.endsWith(".md"));
+  const all = ["README.md", ...pages.sort().map((name) => `docs/${name}`)].filter((file) => existsSync(file));
   const files = named.length > 0 ? named : all;
-  if (files.length === 0) throw new SyntaxError("docs: expected README.md or docs/NN-title.md, got neither");
+  if (files.length === 0) throw new SyntaxError("docs: expected README.md or docs/*.md, got neither");
   return { update: args.includes("--update"), files };
 }
 

@@ -48,7 +48,9 @@ describe("a page with WebGPU and WebGL 2", options, () => {
 });
 
 /** What a page without some modes says. */
-async function told(flags: readonly string[]): Promise<Record<"auto" | "webgpu" | "webgl2" | "headlessgl", string>> {
+async function told(
+  flags: readonly string[],
+): Promise<Record<"auto" | "webgpu" | "webgl2" | "headlessgl" | "cpu", string>> {
   const page = await openPage<typeof trouble>({ entry, flags });
   try {
     const open = (mode: Parameters<typeof trouble.open>[0]): Promise<string> => page.evaluate("open", mode);
@@ -57,6 +59,7 @@ async function told(flags: readonly string[]): Promise<Record<"auto" | "webgpu" 
       webgpu: await open("webgpu"),
       webgl2: await open("webgl2"),
       headlessgl: await open("headlessgl"),
+      cpu: await open("cpu"),
     };
   } finally {
     await page.close();
@@ -76,6 +79,7 @@ test("without WebGPU auto takes webgl2, and mode webgpu says what is missing", o
 test("without either auto takes webasm", options, async () => {
   const found = await told(["--disable-3d-apis"]);
   assert.equal(found.auto, "webasm");
+  assert.equal(found.cpu, "cpu");
   assert.ok(found.webgpu.startsWith(noWebgpu), found.webgpu);
   assert.match(found.webgl2, /^GpuUnavailableError: gpu: .* mode webgl2, got ".*"; run in a browser that has WebGL 2$/);
 });

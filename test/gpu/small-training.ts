@@ -72,12 +72,16 @@ function countReads(): { reads(): number; stop(): void } {
   };
 }
 
-/** Fail where training went otherwise, or read more from the device than the loss and the accuracy of a step. */
+/**
+ * Fail where training went otherwise, or read more from the device than the loss and the accuracy of a step.
+ *
+ * @returns the largest difference of a loss
+ */
 export function trainsAlike(
   found: SmallTraining,
   expected: SmallTraining,
   { readsOfAStep }: { readonly readsOfAStep: number },
-): void {
+): number {
   const differences = found.losses.map((loss, step) => Math.abs(loss - expected.losses[step]));
   differences.push(Math.abs(found.loss - expected.loss));
   if (differences.length !== steps + 1 || !differences.every((x) => x <= 1e-4)) {
@@ -88,4 +92,5 @@ export function trainsAlike(
   if (!later.every((count) => count === readsOfAStep)) {
     throw new LawError(`training: expected ${readsOfAStep} reads a step, got ${later}`);
   }
+  return Math.max(...differences);
 }
