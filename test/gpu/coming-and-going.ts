@@ -30,18 +30,24 @@ export async function leftByEngines(mode: GpuMode, count: number): Promise<reado
   return left;
 }
 
-/** What an engine holds after programs that were compiled anew, run and dropped with state on the device. */
+/** What an engine holds after a program that was dropped with state on the device, and after many that were compiled anew. */
 export async function heldForPrograms(
-  engine: GpuEngine,
+  mode: GpuMode,
   count: number,
   collect: () => Promise<void>,
-): Promise<readonly Live[]> {
+): Promise<readonly [few: Live, many: Live]> {
   const live = countLive();
-  const held: Live[] = [];
-  for (let i = 0; i < count; i++) {
-    await descent(engine)();
-    await collect();
-    held.push(live());
-  }
-  return held;
+  const engine = gpu({ mode });
+  const run = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i++) await descent(engine)();
+  };
+  await run(1);
+  for (let i = 0; i < 5; i++) await collect();
+  const few = live();
+  await run(count);
+  // When something is collected is not for us to say.
+  for (let i = 0; i < 50 && live().arrays > few.arrays; i++) await collect();
+  const many = live();
+  await engine.destroy();
+  return [few, many];
 }
