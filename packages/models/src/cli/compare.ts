@@ -10,8 +10,8 @@ import { RunError } from "../training/run-error.ts";
 import { type RunResult, readResult, runFiles } from "../training/run-folder.ts";
 import { comparisonTable, orderOf, type Row, summary } from "./comparison.ts";
 import { configurationOf, type RunConfiguration } from "./plan-run.ts";
-import type { TrainFlags } from "./program.ts";
 import { commandOf, folderOf } from "./train.ts";
+import type { TrainFlags } from "./train-flags.ts";
 
 export type CompareFlags = TrainFlags & {
   readonly attentions?: readonly string[];

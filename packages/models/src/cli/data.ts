@@ -2,8 +2,8 @@ import { writeWhole } from "../files/write-whole.ts";
 import { inspectTask } from "../tasks/inspect-task.ts";
 import { taskOptions } from "../tasks/open-task.ts";
 import type { Split } from "../tasks/task.ts";
+import type { Settings } from "./flag-values.ts";
 import { openNamed } from "./open-named.ts";
-import type { Settings } from "./program.ts";
 
 export interface InspectFlags {
   readonly data?: string;

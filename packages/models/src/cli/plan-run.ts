@@ -18,7 +18,7 @@ import type { Plan } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
 import { firstParams } from "../training/stepper.ts";
 import { openNamed } from "./open-named.ts";
-import type { TrainFlags } from "./program.ts";
+import type { TrainFlags } from "./train-flags.ts";
 
 /** A configuration as the command keeps it in a run's folder. */
 export interface RunConfiguration extends Configuration {

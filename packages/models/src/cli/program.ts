@@ -1,45 +1,14 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import type { TaskOptions } from "../experiments/experiment.ts";
+import { Command, Option } from "commander";
 import { taskNames } from "../tasks/open-task.ts";
 import { type CompareFlags, compare } from "./compare.ts";
 import { inspect } from "./data.ts";
 import { evaluateRun } from "./evaluate.ts";
 import { curves, efficiency, rank } from "./figure.ts";
+import { count, list, nonNegative, numbers, positive, settings, whole } from "./flag-values.ts";
 import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
 import { trainRun } from "./train.ts";
-
-/** Options of a task, as `--set` gives them. */
-export type Settings = TaskOptions;
-
-/** What `train` and its sisters take besides the task. */
-export interface TrainFlags {
-  readonly attention?: string;
-  readonly preset?: string;
-  readonly quick?: boolean;
-  readonly data?: string;
-  readonly set?: Settings;
-  readonly bandwidth?: number;
-  readonly kernels?: readonly string[];
-  readonly width?: number;
-  readonly layers?: number;
-  readonly heads?: number;
-  readonly hidden?: number;
-  readonly steps?: number;
-  readonly batch?: number;
-  readonly learningRate?: number;
-  readonly dropout?: number;
-  readonly causal?: boolean;
-  readonly evaluateEvery?: number;
-  readonly tests?: number;
-  readonly seed: number;
-  readonly pretraining?: boolean;
-  readonly threads: number;
-  readonly out?: string;
-  readonly resume?: boolean;
-  readonly force?: boolean;
-  readonly from?: string;
-}
+import { type TrainFlags, withTraining } from "./train-flags.ts";
 
 /** The command `fmmformer`. */
 export function program(): Command {
@@ -147,81 +116,4 @@ export function program(): Command {
     if (each !== command) each.option("--debug", "show where an error comes from");
   }
   return command;
-}
-
-function withTraining(command: Command): Command {
-  return command
-    .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
-    .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
-    .option("--quick", "minutes on two cores, smaller and shorter than the paper")
-    .option("--data <dir>", "the folder of the task's files, or a file of text")
-    .option("--set <options>", "options of the task, as in length=256 or size=small (see data)", settings)
-    .option("--bandwidth <k>", "the near field reaches |i − j| < k", count)
-    .option("--kernels <names>", "feature maps, separated by commas", list)
-    .option("--width <c>", "width of a token", count)
-    .option("--layers <n>", "blocks", count)
-    .option("--heads <h>", "heads", count)
-    .option("--hidden <n>", "width inside the feed-forward parts", count)
-    .option("--steps <n>", "steps", count)
-    .option("--batch <n>", "examples in a step", count)
-    .option("--learning-rate <rate>", "the largest learning rate", positive)
-    .option("--dropout <rate>", "dropout behind each part of a block", share)
-    .option("--causal", "no token sees those after it, as fast weights need")
-    .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
-    .option("--tests <n>", "at most so many batches of the test split", count)
-    .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
-    .option("--threads <n>", "threads; results are the same bits for any number", count, 1)
-    .option("--out <dir>", "folder of the run; runs/<task>-<attention>-<seed> unless told")
-    .option("--resume", "go on where the run in the folder was stopped")
-    .option("--force", "replace the run in the folder");
-}
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError(`expected a whole number, got ${text}`);
-}
-
-function count(text: string): number {
-  const value = whole(text);
-  if (value >= 1) return value;
-  throw new InvalidArgumentError("expected a number from 1 on, got 0");
-}
-
-function positive(text: string): number {
-  const value = nonNegative(text);
-  if (value > 0) return value;
-  throw new InvalidArgumentError(`expected a number > 0, got ${text}`);
-}
-
-function nonNegative(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0 && value < Infinity) return value;
-  throw new InvalidArgumentError(`expected a number ≥ 0, got ${text}`);
-}
-
-function share(text: string): number {
-  const value = nonNegative(text);
-  if (value < 1) return value;
-  throw new InvalidArgumentError(`expected a number below 1, got ${text}`);
-}
-
-function list(text: string): string[] {
-  return text.split(",").filter((part) => part !== "");
-}
-
-function numbers(text: string): number[] {
-  return list(text).map(whole);
-}
-
-/** Numbers are numbers and the rest is text: the task knows what it wants. */
-function settings(text: string): Settings {
-  return Object.fromEntries(
-    list(text).map((setting) => {
-      const [, name, value] = /^([^=]+)=(.+)$/.exec(setting) ?? [];
-      if (name === undefined) throw new InvalidArgumentError(`expected name=value, got ${setting}`);
-      if (name === "dir" || name === "file") throw new InvalidArgumentError(`expected --data ${value}, got ${setting}`);
-      return [name, String(Number(value)) === value ? Number(value) : value];
-    }),
-  );
 }

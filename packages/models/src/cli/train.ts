@@ -6,7 +6,7 @@ import { type RunEvent, run } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
 import type { StepValues } from "../training/stepper.ts";
 import { configurationOf, type PlannedRun, planRun, type RunConfiguration } from "./plan-run.ts";
-import type { TrainFlags } from "./program.ts";
+import type { TrainFlags } from "./train-flags.ts";
 
 /** Where a run is unless told. */
 export function folderOf({ task, name, seed, pretraining }: RunConfiguration): string {

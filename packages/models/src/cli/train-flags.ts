@@ -1,0 +1,59 @@
+import { type Command, Option } from "commander";
+import { count, list, positive, type Settings, settings, share, whole } from "./flag-values.ts";
+
+/** What `train` and its sisters take besides the task. */
+export interface TrainFlags {
+  readonly attention?: string;
+  readonly preset?: string;
+  readonly quick?: boolean;
+  readonly data?: string;
+  readonly set?: Settings;
+  readonly bandwidth?: number;
+  readonly kernels?: readonly string[];
+  readonly width?: number;
+  readonly layers?: number;
+  readonly heads?: number;
+  readonly hidden?: number;
+  readonly steps?: number;
+  readonly batch?: number;
+  readonly learningRate?: number;
+  readonly dropout?: number;
+  readonly causal?: boolean;
+  readonly evaluateEvery?: number;
+  readonly tests?: number;
+  readonly seed: number;
+  readonly pretraining?: boolean;
+  readonly threads: number;
+  readonly out?: string;
+  readonly resume?: boolean;
+  readonly force?: boolean;
+  readonly from?: string;
+}
+
+/** Give a command these flags. */
+export function withTraining(command: Command): Command {
+  return command
+    .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
+    .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
+    .option("--quick", "minutes on two cores, smaller and shorter than the paper")
+    .option("--data <dir>", "the folder of the task's files, or a file of text")
+    .option("--set <options>", "options of the task, as in length=256 or size=small (see data)", settings)
+    .option("--bandwidth <k>", "the near field reaches |i − j| < k", count)
+    .option("--kernels <names>", "feature maps, separated by commas", list)
+    .option("--width <c>", "width of a token", count)
+    .option("--layers <n>", "blocks", count)
+    .option("--heads <h>", "heads", count)
+    .option("--hidden <n>", "width inside the feed-forward parts", count)
+    .option("--steps <n>", "steps", count)
+    .option("--batch <n>", "examples in a step", count)
+    .option("--learning-rate <rate>", "the largest learning rate", positive)
+    .option("--dropout <rate>", "dropout behind each part of a block", share)
+    .option("--causal", "no token sees those after it, as fast weights need")
+    .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
+    .option("--tests <n>", "at most so many batches of the test split", count)
+    .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
+    .option("--threads <n>", "threads; results are the same bits for any number", count, 1)
+    .option("--out <dir>", "folder of the run; runs/<task>-<attention>-<seed> unless told")
+    .option("--resume", "go on where the run in the folder was stopped")
+    .option("--force", "replace the run in the folder");
+}
