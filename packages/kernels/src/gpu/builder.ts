@@ -1,7 +1,7 @@
 import type { DType } from "@fmmformer/autodiff";
 import { type Atom, Dense, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { type Code, type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
-import { computed, type Formula, filled, mapped, read, reshaped } from "./formula.ts";
+import { type HostNumber, type Stored, unravel, writeKernel } from "./code.ts";
+import { type Formula, filled, mapped, read } from "./formula.ts";
 
 /** One kernel of a program: what it is called, its text, what it is given and what it makes. */
 export interface Step {
@@ -158,70 +158,4 @@ export function map(
   // What is stretched would be computed once for each of its places.
   const ready = operands.map((x) => (sizeOf(x.shape) < size && (x.loops || x.cost > cheap) ? b.store(x) : x));
   return mapped(out, together(b, ready), cost, apply);
-}
-
-/** How many terms a sum in float32 takes at once: sums of sums lose fewer digits. */
-export const block = 256;
-
-/** Sums of more are cut into blocks. */
-export const longestSum: number = 4 * block;
-
-/** Add up, or take the largest, over axes. */
-export function reduced(b: Builder, op: "sum" | "max", given: Formula, axes: readonly number[]): Formula {
-  if (axes.every((axis) => given.shape[axis] === 1)) {
-    return reshaped(
-      given,
-      given.shape.filter((_, axis) => !axes.includes(axis)),
-    );
-  }
-  const [x] = together(b, [b.straight(given)]);
-  const kept = x.shape.flatMap((_, axis) => (axes.includes(axis) ? [] : [axis]));
-  const shape = kept.map((axis) => x.shape[axis]);
-  const sizes = axes.map((axis) => x.shape[axis]);
-  const count = sizes.reduce((n, m) => n * m, 1);
-  const most = sizes.indexOf(Math.max(...sizes));
-  const n = sizes[most];
-  /** Sums, or the largest, of so many elements of each axis: of the longest from `first` on, as far as there are any. */
-  const part = (code: Code, place: readonly string[], counts: readonly number[], first: string): string => {
-    const at = (inner: readonly string[]): string =>
-      x.at(
-        code,
-        x.shape.map((_, axis) => (axes.includes(axis) ? inner[axes.indexOf(axis)] : place[kept.indexOf(axis)])),
-      );
-    const total = code.variable("0");
-    if (op === "max") code.set(total, at(sizes.map((_, i) => (i === most ? first : "0"))));
-    nest(code, counts, (inner) => {
-      const j = first === "0" ? inner[most] : code.name(`${first} + ${inner[most]}`);
-      const take = (): void => {
-        const term = at(inner.map((index, i) => (i === most ? j : index)));
-        code.set(total, op === "sum" ? `${total} + ${term}` : `Math.max(${total}, ${term})`);
-      };
-      if (n % counts[most] === 0) take();
-      else code.when(`${j} < ${n}`, take);
-    });
-    return total;
-  };
-  if (count <= block || n <= 3) {
-    return computed({ shape, dtype: x.dtype }, [x], (x.cost + 1) * count, (code, place) =>
-      part(code, place, sizes, "0"),
-    );
-  }
-  const chunk = Math.max(2, Math.min(Math.ceil(Math.sqrt(n)), n - 1));
-  const parts = { shape: [...shape, Math.ceil(n / chunk)], dtype: x.dtype };
-  const counts = sizes.map((size, i) => (i === most ? chunk : size));
-  const partial = computed(parts, [x], x.cost * chunk, (code, place) =>
-    part(code, place, counts, code.name(`${place[shape.length]} * ${chunk}`)),
-  );
-  return reduced(b, op, b.store(partial), [shape.length]);
-}
-
-/** Loops within loops. */
-export function nest(code: Code, counts: readonly number[], body: (places: readonly string[]) => void): void {
-  const visit = (places: readonly string[]): void => {
-    const n = counts[places.length];
-    if (n === undefined) body(places);
-    else if (n === 1) visit([...places, "0"]);
-    else code.loop(n, (index) => visit([...places, index]));
-  };
-  visit([]);
 }

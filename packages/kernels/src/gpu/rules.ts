@@ -1,10 +1,11 @@
 import { type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { type Builder, block, map, reduced, together } from "./builder.ts";
+import { type Builder, map, together } from "./builder.ts";
 import { causalProduct } from "./causal-product.ts";
 import { type Code, plus, times, unravel } from "./code.ts";
 import { elementwise } from "./elementwise.ts";
 import { broadcast, chosen, computed, type Formula, reshaped, transposed, window } from "./formula.ts";
 import { matmul } from "./matmul.ts";
+import { reduced, summed } from "./sums.ts";
 import { solveTriangular } from "./triangular-solve.ts";
 
 /** The results of an equation as formulas of its operands. */
@@ -165,25 +166,12 @@ export const rules: Readonly<Record<string, Rule>> = {
   scatterAdd(b, { ins: [, indices], outs: [y] }, [x, i, updates]) {
     b.checkRows(indices, x.shape[0], "scatterAdd");
     const [where, u] = [b.light(i), b.light(updates)];
-    const count = sizeOf(where.shape);
-    if (count === 0) return [x];
-    const size = Math.min(count, block);
-    const chunks = Math.ceil(count / size);
-    const sums = computed({ shape: [...y.shape, chunks], dtype: y.dtype }, [where, u], 2 * size, (code, place) => {
-      const [row, rest] = [place[0], place.slice(1, -1)];
-      const total = code.variable("0");
-      code.loop(size, (t) => {
-        const k = code.name(plus(times(place[place.length - 1], size), t));
-        code.when(`${k} < ${count}`, () => {
-          const at = unravel(code, k, where.shape);
-          code.when(`${where.at(code, at)} === ${row}`, () =>
-            code.set(total, `${total} + ${u.at(code, [...at, ...rest])}`),
-          );
-        });
-      });
-      return total;
+    const reads = [where, u];
+    const added = summed(b, y, sizeOf(where.shape), { reads, cost: 2 }, (code, [row, ...rest], k, total) => {
+      const at = unravel(code, k, where.shape);
+      const take = (): void => code.set(total, `${total} + ${u.at(code, [...at, ...rest])}`);
+      code.when(`${where.at(code, at)} === ${row}`, take);
     });
-    const added = reduced(b, "sum", b.store(sums), [y.shape.length]);
     return [map(b, y, [x, added], elementwise.add)];
   },
   bandDot(b, { outs: [y], params }, [q, k]) {

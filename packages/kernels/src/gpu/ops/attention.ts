@@ -1,10 +1,11 @@
 import type { Var } from "@fmmformer/autodiff/extend";
 import { type Call, inFloat32, parameters, wanted } from "../../composed-call.ts";
 import { sidesOf } from "../../near-field.ts";
-import { type Builder, longestSum, map } from "../builder.ts";
+import { type Builder, map } from "../builder.ts";
 import type { Code } from "../code.ts";
 import { elementwise } from "../elementwise.ts";
 import { broadcast, computed, type Formula, reshaped } from "../formula.ts";
+import { longestSum } from "../sums.ts";
 import { type FusedOp, summedTo } from "./fused-op.ts";
 import { twoOfRows } from "./two-of-rows.ts";
 

@@ -1,7 +1,8 @@
 import type { Call } from "../../composed-call.ts";
-import { type Builder, reduced } from "../builder.ts";
+import type { Builder } from "../builder.ts";
 import { type Formula, reshaped } from "../formula.ts";
 import type { Rule } from "../rules.ts";
+import { reduced } from "../sums.ts";
 
 /** A composed op that has a rule of its own. */
 export interface FusedOp {

@@ -1,8 +1,9 @@
 import { type Call, inFloat32, parameters } from "../../composed-call.ts";
-import { longestSum, map } from "../builder.ts";
+import { map } from "../builder.ts";
 import type { Code } from "../code.ts";
 import { elementwise } from "../elementwise.ts";
 import { broadcast, computed } from "../formula.ts";
+import { longestSum } from "../sums.ts";
 import type { FusedOp } from "./fused-op.ts";
 import { twoOfRows } from "./two-of-rows.ts";
 
