@@ -46,7 +46,7 @@ const experiments: readonly Experiment[] = [
     fields: { bandwidth: 16 },
     steps: 1200,
     batchSize: 32,
-    learningRate: 5e-3,
+    learningRate: 2e-3,
     tests: 10,
   },
   {
