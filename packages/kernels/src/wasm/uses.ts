@@ -18,7 +18,11 @@ export function usesOf(program: Program): Uses {
   const place = new Map<Equation, number>();
   program.equations.forEach((equation, at) => {
     place.set(equation, at);
-    for (const x of equation.ins) readers.set(x, [...(readers.get(x) ?? []), equation]);
+    for (const x of equation.ins) {
+      const list = readers.get(x);
+      if (list) list.push(equation);
+      else readers.set(x, [equation]);
+    }
     for (const v of equation.outs) made.set(v, at);
   });
   return {

@@ -1,13 +1,13 @@
+import type { TaskOptions } from "../experiments/experiment.ts";
 import { writeWhole } from "../files/write-whole.ts";
 import { inspectTask } from "../tasks/inspect-task.ts";
 import { taskOptions } from "../tasks/open-task.ts";
 import type { Split } from "../tasks/task.ts";
-import type { Settings } from "./flag-values.ts";
 import { openNamed } from "./open-named.ts";
 
 export interface InspectFlags {
   readonly data?: string;
-  readonly set?: Settings;
+  readonly set?: TaskOptions;
   readonly split: Split;
   readonly examples: number;
   readonly picture?: string;

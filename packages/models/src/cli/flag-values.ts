@@ -3,9 +3,6 @@ import type { TaskOptions } from "../experiments/experiment.ts";
 
 // What the text behind a flag stands for; what it cannot stand for is told.
 
-/** Options of a task, as `--set` gives them. */
-export type Settings = TaskOptions;
-
 export function whole(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0) return value;
@@ -45,7 +42,7 @@ export function numbers(text: string): number[] {
 }
 
 /** Numbers are numbers and the rest is text: the task knows what it wants. */
-export function settings(text: string): Settings {
+export function settings(text: string): TaskOptions {
   return Object.fromEntries(
     list(text).map((setting) => {
       const [, name, value] = /^([^=]+)=(.+)$/.exec(setting) ?? [];

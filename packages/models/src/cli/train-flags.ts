@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { count, list, positive, type Settings, settings, share, whole } from "./flag-values.ts";
+import type { TaskOptions } from "../experiments/experiment.ts";
+import { count, list, positive, settings, share, whole } from "./flag-values.ts";
 
 /** What `train` and its sisters take besides the task. */
 export interface TrainFlags {
@@ -7,7 +8,7 @@ export interface TrainFlags {
   readonly preset?: string;
   readonly quick?: boolean;
   readonly data?: string;
-  readonly set?: Settings;
+  readonly set?: TaskOptions;
   readonly bandwidth?: number;
   readonly kernels?: readonly string[];
   readonly width?: number;

@@ -42,7 +42,6 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
       return;
     }
     const { test, best, parameters, tokensPerSecond } = result;
-    const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
     console.log(
       `test ${shown(test, planned.task)} with the parameters of step ${best.step} ` +
         `(validation ${percent(best.accuracy)}); ${parameters} parameters, ${Math.round(tokensPerSecond)} tokens/s`,
@@ -60,9 +59,13 @@ export function commandOf(words: readonly string[]): string {
   return ["fmmformer", ...words.map(quoted)].join(" ");
 }
 
+function percent(share: number): string {
+  return `${(100 * share).toFixed(2)} %`;
+}
+
 /** Accuracy and loss, and the perplexity of a model that names the next token. */
 export function shown({ loss, accuracy }: StepValues, task: Task): string {
-  const both = `accuracy ${(100 * accuracy).toFixed(2)} %, loss ${loss.toFixed(4)}`;
+  const both = `accuracy ${percent(accuracy)}, loss ${loss.toFixed(4)}`;
   return namesNext(task) ? `${both}, perplexity ${Math.exp(loss).toFixed(2)}` : both;
 }
 

@@ -26,7 +26,8 @@ export function curvesFigure(curves: readonly Curve[], measure: "loss" | "accura
   return plotSvg((Plot) => {
     const smooth = Math.ceil(training.length / curves.length / 40);
     const line = { x: "step", y: "value", stroke: "model" };
-    const thick = validation.length > 0 ? meanOf(validation) : meanOf(training);
+    const thin = meanOf(training);
+    const thick = validation.length > 0 ? meanOf(validation) : thin;
     return {
       title: `${measure} of ${models.join(", ")} against training steps`,
       marginRight: 160,
@@ -35,7 +36,7 @@ export function curvesFigure(curves: readonly Curve[], measure: "loss" | "accura
       color: { domain: models, range: [...hues] },
       marks: [
         Plot.lineY(
-          meanOf(training),
+          thin,
           Plot.windowY({ k: Math.max(1, smooth), anchor: "middle" }, { ...line, strokeWidth: 1, strokeOpacity: 0.45 }),
         ),
         Plot.lineY(thick, { ...line, strokeWidth: 2 }),
