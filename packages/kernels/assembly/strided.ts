@@ -92,7 +92,20 @@ function readRun8(to: usize, from: usize, stride: isize, run: i32): void {
 
 function readRun1(to: usize, from: usize, stride: isize, run: i32): void {
   const end = to + (<usize>run << 2);
-  for (; to < end; to += 4, from += stride) store<i32>(to, <i32>load<u8>(from));
+  if (stride == 1) {
+    for (; to < end; to += 16, from += 4) v128.store(to, widened(from));
+  } else if (stride == 0) {
+    const x = i32x4.splat(<i32>load<u8>(from));
+    for (; to < end; to += 16) v128.store(to, x);
+  } else {
+    for (; to < end; to += 4, from += stride) store<i32>(to, <i32>load<u8>(from));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function widened(from: usize): v128 {
+  return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(from)));
 }
 
 function writeRun4(from: usize, to: usize, stride: isize, run: i32): void {
@@ -110,5 +123,11 @@ function writeRun8(from: usize, to: usize, stride: isize, run: i32): void {
 
 function writeRun1(from: usize, to: usize, stride: isize, run: i32): void {
   const end = from + (<usize>run << 2);
+  if (stride == 1) {
+    for (; from + 16 <= end; from += 16, to += 4) {
+      const x = v128.load(from);
+      v128.store32_lane(to, i8x16.shuffle(x, x, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0);
+    }
+  }
   for (; from < end; from += 4, to += stride) store<u8>(to, <u8>load<i32>(from));
 }
