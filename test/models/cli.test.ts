@@ -238,6 +238,8 @@ digits.png has images
 test("options of a task are numbers or text, and go to its reader where there are files", () => {
   const small = fmmformer("data", "listops", "--set", "size=small,train=50", "--examples", "1");
   assert.match(small.stdout, /^listOps: classify, 16 ids, 32 tokens, 10 classes\n {2}train +50\n/, small.stderr);
+  const long = fmmformer("data", "listops", "--set", "train=1,validation=1,test=1", "--examples", "1").stdout.trimEnd();
+  assert.match(long, /\n\[.{399} … .* = \d$/, "the middle of a long line is left out");
   const lists = `Source\tTarget\r\n${"( ( ( [SM 5 ) 8 ) ] )\t3\r\n".repeat(40)}`;
   mkdirSync(join(folder, "lists"));
   for (const split of ["train", "val", "test"]) writeFileSync(join(folder, "lists", `basic_${split}.tsv`), lists);
@@ -319,10 +321,18 @@ test("figures are written with their numbers", () => {
   const curves = fmmformer("figure", "curves", "s");
   assert.equal(curves.stdout, "figures has the numbers and two figures of 1 run\n", curves.stderr);
   assert.match(readFileSync(join(folder, "figures", "curves-loss.svg"), "utf8"), /^<svg .*softmax/s);
-  assert.match(
-    fmmformer("figure", "curves", "nowhere").stderr,
-    /^error: figure: expected the folder of a run, got nowhere\n$/,
-  );
+  const foreign = join(folder, "foreign");
+  mkdirSync(foreign);
+  writeFileSync(join(foreign, "run.json"), '{ "program": "another" }');
+  for (const other of ["nowhere", "foreign"]) {
+    const refused = new RegExp(`^error: run: expected a folder of fmmformer train, got ${other}\n$`);
+    for (const command of [
+      ["figure", "curves"],
+      ["figure", "rank"],
+    ]) {
+      assert.match(fmmformer(...command, other).stderr, refused);
+    }
+  }
 });
 
 test("what is no command, task, attention or number is told in a line with the nearest one", () => {

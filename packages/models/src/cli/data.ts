@@ -35,7 +35,7 @@ export async function inspect(name: string, flags: InspectFlags): Promise<void> 
   const { min, median, max } = lengths;
   console.log(`  tokens of ${sampled} ${split} examples: ${min} to ${max}, median ${median}`);
   if (classes.length <= mostClasses) console.log(`  of each class: ${classes.join(" ")}`);
-  for (const example of examples) console.log(`\n${example}`);
+  for (const example of examples) console.log(`\n${shortened(example)}`);
   if (file === undefined || picture === undefined) return;
   writeWhole(file, [picture]);
   console.log(`\n${file} has images`);
@@ -47,4 +47,11 @@ const mostClasses = 100;
 /** Whether an option is given by --set: those of places are given by --data. */
 function isSetting(option: string): boolean {
   return !["dir", "file", "onProgress"].includes(option);
+}
+
+/** A long line without its middle; a picture, which has lines, whole. */
+function shortened(example: string): string {
+  const [begin, end] = [400, 80];
+  if (example.length <= begin + end || example.includes("\n")) return example;
+  return `${example.slice(0, begin)} … ${example.slice(-end)}`;
 }

@@ -9,10 +9,8 @@ import { runCurve } from "../report/run-report.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
 import type { Example } from "../tasks/task.ts";
 import { readMetrics } from "../training/metrics.ts";
-import { RunError } from "../training/run-error.ts";
-import { readConfiguration, runFiles } from "../training/run-folder.ts";
-import { openRun } from "./open-run.ts";
-import type { RunConfiguration } from "./plan-run.ts";
+import { runFiles } from "../training/run-folder.ts";
+import { openRun, readRun } from "./open-run.ts";
 
 /** The command `figure efficiency`. */
 export async function efficiency(flags: {
@@ -77,9 +75,8 @@ function lengthOf({ mask }: Example, length: number): number {
 /** The command `figure curves`: finished runs and others. */
 export async function curves(runs: readonly string[], { out }: { readonly out: string }): Promise<void> {
   const shown = runs.map((run) => {
-    const configuration = readConfiguration(run) as RunConfiguration | null;
-    if (!configuration) throw new RunError(`figure: expected the folder of a run, got ${run}`);
-    return runCurve(configuration.task.name, configuration.name, readMetrics(join(run, runFiles.metrics)));
+    const { task, name } = readRun(run);
+    return runCurve(task.name, name, readMetrics(join(run, runFiles.metrics)));
   });
   write(out, "curves.json", `${JSON.stringify(shown, null, 2)}\n`);
   for (const measure of ["loss", "accuracy"] as const) {

@@ -17,8 +17,7 @@ export async function openRun(
   out: string,
   data?: string,
 ): Promise<PlannedRun & { readonly params: unknown; readonly step: number }> {
-  const configuration = readConfiguration(out) as RunConfiguration | null;
-  if (!configuration?.task?.name) throw new RunError(`run: expected a folder of fmmformer train, got ${out}`);
+  const configuration = readRun(out);
   const { from: _, ...rest } = configuration;
   const made = configuration.data === null && data !== undefined;
   const task = made ? { ...rest.task, options: {} } : rest.task;
@@ -30,4 +29,15 @@ export async function openRun(
     params: fromNamedTensors(firstParams(planned.plan.model, planned.plan.seed), own, "params"),
     step: facts.step,
   };
+}
+
+/**
+ * What a run of the command line was told.
+ *
+ * @throws RunError when the folder has no such run
+ */
+export function readRun(out: string): RunConfiguration {
+  const configuration = readConfiguration(out) as RunConfiguration | null;
+  if (!configuration?.task?.name) throw new RunError(`run: expected a folder of fmmformer train, got ${out}`);
+  return configuration;
 }
