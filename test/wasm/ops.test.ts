@@ -61,14 +61,16 @@ test("the near field", () => {
     causal: fc.boolean(),
     masked: fc.boolean(),
     biased: fc.boolean(),
+    drops: fc.boolean(),
   });
-  const law = fc.property(sizes, options, (s, { masked, biased, ...rule }) => {
+  const law = fc.property(sizes, options, (s, { masked, biased, drops, ...rule }) => {
     const view = inHeads(s);
     const mask = masked ? maskOf(s) : null;
     const slots = rule.causal ? rule.bandwidth : 2 * rule.bandwidth - 1;
     const bias = random.normal(random.key(s.seed + 7), [s.h, slots]);
+    const dropout = drops ? { rate: 0.3, key: random.key(s.seed + 8) } : null;
     const op = (q: Tensor, k: Tensor, v: Tensor, b: Tensor): Tensor =>
-      nearField(view(q), view(k), view(v), { ...rule, mask, bias: biased ? b : null });
+      nearField(view(q), view(k), view(v), { ...rule, mask, bias: biased ? b : null, dropout });
     runsAlike(op, [heads(s, s.d, 0), heads(s, s.d, 1), heads(s, s.m, 2), bias], engines, { tolerance: 1e-5 });
   });
   fc.assert(law, runs);
@@ -78,9 +80,11 @@ test("the near field under a wide band, and with dropout", () => {
   const q = random.normal(random.key(1), [1, 1, 300, 8]);
   const wide = (x: Tensor, y: Tensor, z: Tensor): Tensor => nearField(x, y, z, { bandwidth: 150 });
   runsAlike(wide, [q, mul(q, 0.5), mul(q, 2)], engines, { tolerance: 1e-5 });
-  const dropped = (x: Tensor): Tensor =>
-    nearField(x, x, x, { bandwidth: 4, dropout: { rate: 0.3, key: random.key(5) } });
-  runsAlike(dropped, [q], engines, { tolerance: 1e-5 });
+  const dropout = { rate: 0.3, key: random.key(5) };
+  for (const bandwidth of [4, 100]) {
+    const dropped = (x: Tensor): Tensor => nearField(x, x, x, { bandwidth, dropout });
+    runsAlike(dropped, [q], engines, { tolerance: 1e-5 });
+  }
 });
 
 test("the far field", () => {
@@ -116,15 +120,17 @@ test("full attention", () => {
     causal: fc.boolean(),
     masked: fc.boolean(),
     bias: fc.constantFrom("none", "n", "hn", "bn"),
+    drops: fc.boolean(),
   });
   const small = sizes.map((s) => ({ ...s, n: Math.min(s.n, 70) }));
-  const law = fc.property(small, options, (s, { causal, masked, bias }) => {
+  const law = fc.property(small, options, (s, { causal, masked, bias, drops }) => {
     const view = inHeads(s);
     const mask = masked ? maskOf(s) : null;
     const { b, h, n } = s;
+    const dropout = drops ? { rate: 0.3, key: random.key(s.seed + 8) } : null;
     const shape = { none: [1], n: [n, n], hn: [h, n, n], bn: [b, 1, 1, n] }[bias] as number[];
     const op = (q: Tensor, k: Tensor, v: Tensor, added: Tensor): Tensor =>
-      fullAttention(view(q), view(k), view(v), { causal, mask, bias: bias === "none" ? null : added });
+      fullAttention(view(q), view(k), view(v), { causal, mask, bias: bias === "none" ? null : added, dropout });
     const args: [Tensor, Tensor, Tensor, Tensor] = [
       heads(s, s.d, 0),
       heads(s, s.d, 1),

@@ -1,6 +1,7 @@
 import {
   addBias,
   blockOf,
+  drop,
   exp2,
   gatherRows,
   hide,
@@ -18,6 +19,7 @@ import { first } from "./share";
 
 // p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i;
 // dq_i = scale Σ_j ds_ij k_j, dk_j = scale Σ_i ds_ij q_i, dv_j = Σ_i p_ij g_i.
+// With dropout z, g_i·v_j and the p_ij of dv_j are multiplied by z_ij.
 
 /**
  * D_i = g_i·o_i, the first step of the pullback:
@@ -105,7 +107,8 @@ function pullRows(s: usize, products: usize, count: i32, shifts: usize, ofRows: 
  *   23 L (b, h, n) · 24 mask · 25 … 30 as of fullAttention ·
  *   31 D (b, h, n), contiguous ·
  *   32 dq (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
- *   36 ds (b, h, n, n), contiguous, or 0
+ *   36 ds (b, h, n, n), contiguous, or 0 ·
+ *   37 dropped (b, h, n, n), bytes, contiguous, or 0 · 38 1 / (1 − rate)
  * scratch: 4 (32 (d + m) + 2·64·32 + 96 D + 64 M + 160) bytes, D and M being d and m rounded up to 4
  */
 export function fullAttentionPullQueries(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -123,6 +126,7 @@ export function fullAttentionPullQueries(at: usize, scratch: usize, worker: i32,
   const ofQueries = load<u32>(at, 128) != 0;
   const dqRow = <usize>load<u32>(at, 140);
   const ofLogits = <usize>load<u32>(at, 144);
+  const dropped = <usize>load<u32>(at, 148);
 
   const features = padded(d);
   const qt = scratch;
@@ -187,6 +191,10 @@ export function fullAttentionPullQueries(at: usize, scratch: usize, worker: i32,
         addBias(s, bias, <usize>load<u32>(at, 120), queryStride, positions, count, present);
       }
       if (causal && until > begin + 1) hide(s, positions, count, begin, true);
+      if (dropped) {
+        const ofBlock = dropped + <usize>(head * n + begin) * n;
+        drop(products, ofBlock, 1, n, positions, count, present, load<f32>(at, 152));
+      }
       pullLanes(s, products, count, lanes, shifts, ofRows);
       if (ofQueries) {
         addOuter(dq, bytes(features), s, bytes(LANES), fromKeys, keyRow, count, padded(present), features);
@@ -213,7 +221,8 @@ export function fullAttentionPullQueries(at: usize, scratch: usize, worker: i32,
  *   23 L (b, h, n) · 24 mask · 25 … 30 as of fullAttention ·
  *   31 D (b, h, n), contiguous ·
  *   32 dk (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
- *   36 dv (b, h, n, m) or 0 · 37 its strides of batch · 38 head · 39 row
+ *   36 dv (b, h, n, m) or 0 · 37 its strides of batch · 38 head · 39 row ·
+ *   40 dropped (b, h, n, n), bytes, contiguous, or 0 · 41 1 / (1 − rate)
  * scratch: 4 (32 (d + m) + 2·64·32 + 96 (D + M) + 160) bytes, D and M being d and m rounded up to 4
  */
 export function fullAttentionPullKeys(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -232,6 +241,8 @@ export function fullAttentionPullKeys(at: usize, scratch: usize, worker: i32, wo
   const dkRow = <usize>load<u32>(at, 140);
   const ofValues = load<u32>(at, 144) != 0;
   const dvRow = <usize>load<u32>(at, 156);
+  const dropped = <usize>load<u32>(at, 160);
+  const kept = load<f32>(at, 164);
 
   const features = padded(d);
   const width = padded(m);
@@ -289,12 +300,15 @@ export function fullAttentionPullKeys(at: usize, scratch: usize, worker: i32, wo
       if (causal && i < begin + present) hide(s, positions, count, begin, false);
       product(products, bytes(LANES), zeros, 0, fromCotangents, cotangentRow, vt, bytes(LANES), count, m, LANES);
       shiftsOf(shifts, <usize>load<u32>(at, 92) + place, count, count);
+      const ofBlock = dropped + <usize>(head * n) * n + begin;
+      if (dropped) drop(products, ofBlock, n, 1, positions, count, present, kept);
       pullRows(s, products, count, shifts, <usize>load<u32>(at, 124) + place);
       const lanes = padded(present);
       if (ofKeys) {
         addOuter(dk, bytes(features), products, bytes(LANES), fromQueries, queryRow, count, lanes, features);
       }
       if (ofValues) {
+        if (dropped) drop(s, ofBlock, n, 1, positions, count, present, kept);
         addOuter(dv, bytes(width), s, bytes(LANES), fromCotangents, cotangentRow, count, lanes, width);
       }
     }

@@ -1,6 +1,7 @@
 import { headOf } from "./low-rank-field";
 import { addOuter, bytes, padded, product, transpose } from "./low-rank-tile";
 import { first } from "./share";
+import { widened } from "./strided";
 
 // Tiles of the scores have a row for each token of one side and a lane for each of the other, so that maxima, sums and
 // exponentials go down the rows without steps across lanes, and only the lanes' side is transposed, once per block.
@@ -164,6 +165,34 @@ export function addBias(
   }
 }
 
+/** Multiply a tile by z, 0 where `dropped` is 1 and `kept` else; the byte of row r and lane l lies as its bias does. */
+export function drop(
+  s: usize,
+  dropped: usize,
+  rowStride: usize,
+  laneStride: usize,
+  positions: usize,
+  count: i32,
+  present: i32,
+  kept: f32,
+): void {
+  for (let r = 0; r < count; r++) {
+    let from = dropped + <usize>load<i32>(positions + bytes(r)) * rowStride;
+    const end = s + bytes(present);
+    let at = s;
+    if (laneStride == 1) {
+      for (; at + 16 <= end; at += 16, from += 4) {
+        const is = i32x4.ne(widened(from), i32x4.splat(0));
+        v128.store(at, v128.andnot(f32x4.mul(v128.load(at), f32x4.splat(kept)), is));
+      }
+    }
+    for (; at < end; at += 4, from += laneStride) {
+      store<f32>(at, select<f32>(0, load<f32>(at) * kept, load<u8>(from)));
+    }
+    s += bytes(LANES);
+  }
+}
+
 const LANE = memory.data<i32>([0, 1, 2, 3]);
 
 /** Give −∞ to the lanes, tokens from `begin` on, that lie before (or after) the token of their row. */
@@ -258,7 +287,7 @@ export function writeRow(to: usize, from: usize, width: i32, factor: f32): void 
 /**
  * Softmax attention over all tokens kept, block by block with a running maximum and sum, and the logarithms of the
  * normalisers: t_ij = scale · q_i·k_j + bias_ij, L_i = ln Σ_j e^{t_ij}, o_i = Σ_j e^{t_ij − L_i} v_j; where nothing is
- * attended o_i = 0, L_i = −∞.
+ * attended o_i = 0, L_i = −∞. Dropped weights count as 0 in the sum of values, the others 1 / (1 − rate) times.
  * words: 0 b · 1 h · 2 n · 3 d · 4 m · 5 whether causal · 6 scale ·
  *   7 q (b, h, n, d) · 8 its strides of batch · 9 head · 10 row ·
  *   11 k (b, h, n, d) · 12 its strides of batch · 13 head · 14 row ·
@@ -266,7 +295,8 @@ export function writeRow(to: usize, from: usize, width: i32, factor: f32): void 
  *   19 o (b, h, n, m) · 20 its strides of batch · 21 head · 22 row ·
  *   23 L (b, h, n), contiguous, or 0 ·
  *   24 mask (b, n), int32 or float32, 0 hides a key; or 0 · 25 its stride of batch ·
- *   26 bias (b, h, n, n) or 0 · 27 its strides of batch · 28 head · 29 query · 30 key, 0 where it is stretched
+ *   26 bias (b, h, n, n) or 0 · 27 its strides of batch · 28 head · 29 query · 30 key, 0 where it is stretched ·
+ *   31 dropped (b, h, n, n), bytes, contiguous, or 0 · 32 1 / (1 − rate)
  * scratch: 4 (32 d + 64·32 + 64 D + 96 M + 192) bytes, D and M being d and m rounded up to 4
  */
 export function fullAttention(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -282,6 +312,7 @@ export function fullAttention(at: usize, scratch: usize, worker: i32, workers: i
   const oRow = <usize>load<u32>(at, 88);
   const logSumExp = <usize>load<u32>(at, 92);
   const hasBias = load<u32>(at, 104) != 0;
+  const dropped = <usize>load<u32>(at, 124);
 
   const width = padded(m);
   const qt = scratch;
@@ -333,6 +364,10 @@ export function fullAttention(at: usize, scratch: usize, worker: i32, workers: i
       }
       if (causal && until > begin + 1) hide(s, positions, count, begin, true);
       if (absorb(s, count, lanes, top, total, factor)) scaleRows(o, factor, present, width);
+      if (dropped) {
+        const ofBlock = dropped + <usize>(head * n + begin) * n;
+        drop(s, ofBlock, 1, n, positions, count, present, load<f32>(at, 128));
+      }
       from = v + <usize>j * vRow;
       fromRow = vRow;
       if (!whole || width != m) {

@@ -3,6 +3,7 @@ import { bytes, dots, padded, padRows, transpose } from "./low-rank-tile";
 import {
   BLOCK,
   copyShown,
+  drop,
   exponentials,
   GROUP,
   hide,
@@ -20,6 +21,7 @@ import { first } from "./share";
 
 // p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i;
 // dq_i = scale Σ_j ds_ij k_j, dk_j = scale Σ_i ds_ij q_i, dv_j = Σ_i p_ij g_i, dbias_t = Σ_i ds_{i, i − left + t}.
+// With dropout z, g_i·v_j and the p_ij of dv_j are multiplied by z_ij.
 // A unit of work writes the cotangents of the tokens of a segment, so it goes over the queries that reach its keys: its
 // own, and some of its neighbours on either side.
 
@@ -120,7 +122,8 @@ function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
  *   32 dq (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
  *   36 dk (b, h, n, d) or 0 · 37 its strides of batch · 38 head · 39 row ·
  *   40 dv (b, h, n, m) or 0 · 41 its strides of batch · 42 head · 43 row ·
- *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 · 45 tokens of a segment
+ *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 · 45 tokens of a segment ·
+ *   46 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 47 1 / (1 − rate)
  * scratch: 4 (64 (d + m + D + M) + 176 max(d, m) + 257 max(D, M) + 10752) bytes, D and M being d and m rounded up to 4
  */
 export function nearFieldPullback(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -147,6 +150,8 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   const dvRow = <usize>load<u32>(at, 172);
   const parts = <usize>load<u32>(at, 176);
   const segment = load<i32>(at, 180);
+  const dropped = <usize>load<u32>(at, 184);
+  const kept = load<f32>(at, 188);
 
   const features = padded(d);
   const width = padded(m);
@@ -265,6 +270,8 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
         transpose(turned, KEYS_ROW, from, fromRow, reach, d);
         const biases = hasBias ? bias + bytes(t) : zeros;
         scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
+        const ofTile = dropped + <usize>(head * n + i) * slots + t;
+        if (dropped) drop(ds, count, rows, ofTile, slots, kept);
         pull(s, ds, count, lanes, shifts, ofRows, alone);
 
         if (own && ofQueries) {
@@ -278,6 +285,7 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
           sumQueries(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
         }
         if (ofValues) {
+          if (dropped) drop(s, count, rows, ofTile, slots, kept);
           const to = dv + <usize>(origin + j) * dvRow;
           sumQueries(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
         }

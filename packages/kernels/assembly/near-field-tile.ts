@@ -400,6 +400,16 @@ function queriesPart(
   }
 }
 
+/** Multiply rows of a tile by z, 0 where `dropped` is 1 and `kept` else. A query has `slots` bytes there, of which the first is for row 0. */
+export function drop(tile: usize, count: i32, rows: i32, dropped: usize, slots: i32, kept: f32): void {
+  for (const end = tile + bytes(rows); tile < end; tile += 4, dropped += slots) {
+    let at = tile;
+    for (let t = 0; t < count; t++, at += TILE_ROW) {
+      store<f32>(at, select<f32>(0, load<f32>(at) * kept, load<u8>(dropped + t)));
+    }
+  }
+}
+
 /**
  * Weighted sums over the keys of a tile for its queries, to_i ← keep_i · to_i + factor_i · Σ_j w_ij x_j, or without the first where they are
  * fresh; x are rows of whole vectors, the first that of the first key. `spare` holds `rows` rows where the width is not whole vectors, and

@@ -4,6 +4,7 @@ import { log } from "./math/log";
 import {
   BLOCK,
   copyShown,
+  drop,
   exponentials,
   GROUP,
   hide,
@@ -87,7 +88,7 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
 /**
  * Softmax attention over a band of keys, i − left ≤ j ≤ i + right, and the logarithms of the normalisers:
  * t_ij = scale · q_i·k_j + bias_{j − i + left}, L_i = ln Σ_j e^{t_ij}, o_i = Σ_j e^{t_ij − L_i} v_j; a row without keys
- * has o_i = 0, L_i = −∞. Windows of more than 64 diagonals are taken in groups, with a running maximum and sum.
+ * has o_i = 0, L_i = −∞. Dropped weights count as 0 in the sum of values, the others 1 / (1 − rate) times. Windows of more than 64 diagonals are taken in groups, with a running maximum and sum.
  * words: 0 b · 1 h · 2 n · 3 d · 4 m · 5 left · 6 right · 7 scale ·
  *   8 q (b, h, n, d) · 9 its strides of batch · 10 head · 11 row ·
  *   12 k (b, h, n, d) · 13 its strides of batch · 14 head · 15 row ·
@@ -95,7 +96,8 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
  *   20 o (b, h, n, m) · 21 its strides of batch · 22 head · 23 row ·
  *   24 L (b, h, n), contiguous, or 0 ·
  *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
- *   27 bias (h, left + right + 1), contiguous, or 0
+ *   27 bias (h, left + right + 1), contiguous, or 0 ·
+ *   28 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 29 1 / (1 − rate)
  * scratch: 4 (240 d + 128 max(D, M) + 65 M + 5505) bytes, D and M being d and m rounded up to 4
  */
 export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -112,6 +114,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const oRow = <usize>load<u32>(at, 92);
   const logSumExp = <usize>load<u32>(at, 96);
   const hasBias = load<u32>(at, 108) != 0;
+  const dropped = <usize>load<u32>(at, 112);
 
   const features = padded(d);
   const width = padded(m);
@@ -181,6 +184,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
         from = shown;
         fromRow = bytes(width);
       }
+      if (dropped) drop(s, count, rows, dropped + <usize>(head * n + begin) * slots + t, slots, load<f32>(at, 116));
       sumKeys(o, oRow, s, count, rows, from, fromRow, m, fresh, keep, factor, spare);
       t += count;
       fresh = false;

@@ -102,9 +102,10 @@ function readRun1(to: usize, from: usize, stride: isize, run: i32): void {
   }
 }
 
+/** Four bytes as int32. */
 // @ts-ignore: decorator
 @inline
-function widened(from: usize): v128 {
+export function widened(from: usize): v128 {
   return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(from)));
 }
 

@@ -17,11 +17,14 @@ export function checkRate(op: string, rate: number): number {
 }
 
 /**
- * Multiplication by z, which is 0 with probability `rate` and 1 / (1 − rate) else. Element i of the flat shape is dropped by word i of the
- * sequence that the key names: it can be drawn again instead of kept.
+ * Which elements are dropped, bool of this shape. Element i of the flat shape is dropped by word i of the sequence that the key names: it can
+ * be drawn again instead of kept.
  */
-export function dropping(key: Tensor | null, rate: number, shape: readonly number[]): (x: Tensor) => Tensor {
-  if (!key) return (x) => x;
-  const dropped = less(random.bits(key, shape, { bits }), Math.round(rate * 2 ** bits));
-  return (x) => where(dropped, 0, mul(x, 1 / (1 - rate)));
+export function drawDropped({ key, rate }: AttentionDropout, shape: readonly number[]): Tensor {
+  return less(random.bits(key, shape, { bits }), Math.round(rate * 2 ** bits));
+}
+
+/** Multiplication by z, which is 0 where an element is dropped and 1 / (1 − rate) else. */
+export function drop(x: Tensor, dropped: Tensor | null, rate = 0): Tensor {
+  return dropped ? where(dropped, 0, mul(x, 1 / (1 - rate))) : x;
 }

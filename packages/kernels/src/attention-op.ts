@@ -4,7 +4,7 @@ type Maybe = Tensor | null;
 
 /** Softmax attention as an op with a pullback of its own, over a band or over all pairs; `Rule` holds its static parameters. */
 export type AttentionOp<Rule> = CustomVjp<
-  [q: Tensor, k: Tensor, v: Tensor, mask: Maybe, bias: Maybe, key: Maybe, rule: Rule],
+  [q: Tensor, k: Tensor, v: Tensor, mask: Maybe, bias: Maybe, dropped: Maybe, rule: Rule],
   Tensor,
   AttentionResiduals<Rule>
 >;
@@ -16,7 +16,7 @@ interface AttentionResiduals<Rule> {
   readonly v: Tensor;
   readonly mask: Maybe;
   readonly bias: Maybe;
-  readonly key: Maybe;
+  readonly dropped: Maybe;
   readonly rule: Rule;
   readonly o: Tensor;
   readonly logSumExp: Tensor;

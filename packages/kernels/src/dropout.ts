@@ -1,5 +1,5 @@
 import { customVjp, type Tensor } from "@fmmformer/autodiff";
-import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
+import { type AttentionDropout, checkRate, drawDropped, drop } from "./attention-dropout.ts";
 
 /**
  * Set each element to 0 with probability `rate`, and divide the others by 1 − rate, so that the expected value stays.
@@ -19,8 +19,8 @@ export function dropout(x: Tensor, { rate, key }: AttentionDropout): Tensor {
 const dropoutOp = customVjp({
   name: "dropout",
   forward: (x: Tensor, key: Tensor, { rate }: { readonly rate: number }) => [
-    dropping(key, rate, x.shape)(x),
+    drop(x, drawDropped({ key, rate }, x.shape), rate),
     { key, rate },
   ],
-  pullback: ({ key, rate }, g) => [dropping(key, rate, g.shape)(g), null, null],
+  pullback: ({ key, rate }, g) => [drop(g, drawDropped({ key, rate }, g.shape), rate), null, null],
 });

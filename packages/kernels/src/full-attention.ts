@@ -17,7 +17,7 @@ import {
   where,
 } from "@fmmformer/autodiff";
 import { sumTo } from "@fmmformer/autodiff/extend";
-import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
+import { type AttentionDropout, checkRate, drawDropped, drop } from "./attention-dropout.ts";
 import type { AttentionOp } from "./attention-op.ts";
 import { checkTokens } from "./check-tokens.ts";
 import { maskedSoftmax, weightsOf } from "./masked-softmax.ts";
@@ -66,7 +66,7 @@ export function fullAttention(q: Tensor, k: Tensor, v: Tensor, options: FullAtte
   const rule: Rule = { causal, scale: options.scale ?? 1 / Math.sqrt(d) };
   if (!dropout) return fullAttentionOp(x, y, z, mask, stretched, null, rule);
   const rate = checkRate("fullAttention", dropout.rate);
-  return fullAttentionWithDropout(x, y, z, mask, stretched, dropout.key, { ...rule, rate });
+  return fullAttentionOp(x, y, z, mask, stretched, drawDropped(dropout, full), { ...rule, rate });
 }
 
 /** The static parameters of the op. */
@@ -96,23 +96,22 @@ function logitsOf(q: Tensor, k: Tensor, mask: Maybe, bias: Maybe, { causal, scal
 
 const op: AttentionOp<Rule> = {
   name: "fullAttention",
-  forward(q, k, v, mask, bias, key, rule) {
+  forward(q, k, v, mask, bias, dropped, rule) {
     const t = logitsOf(q, shown(k, mask), mask, bias, rule);
     const { weights, logSumExp } = maskedSoftmax(t);
-    const o = matmul(dropping(key, rule.rate ?? 0, t.shape)(weights), shown(v, mask)); // (…b, h, n, m)
-    return [o, { q, k, v, mask, bias, key, rule, o, logSumExp: squeeze(logSumExp, -1) }];
+    const o = matmul(drop(weights, dropped, rule.rate), shown(v, mask)); // (…b, h, n, m)
+    return [o, { q, k, v, mask, bias, dropped, rule, o, logSumExp: squeeze(logSumExp, -1) }];
   },
-  pullback({ q, k, v, mask, bias, key, rule, o, logSumExp }, g, needs) {
+  pullback({ q, k, v, mask, bias, dropped, rule, o, logSumExp }, g, needs) {
     const [keys, values] = [shown(k, mask), shown(v, mask)];
     const t = logitsOf(q, keys, mask, bias, rule);
     const p = weightsOf(t, expandDims(logSumExp, -1));
-    const z = dropping(key, rule.rate ?? 0, t.shape);
     const d = sum(mul(g, o), { axis: -1, keepDims: true }); // (…b, h, n, 1)
-    const ds = mul(p, sub(z(matmul(g, transposed(values))), d));
+    const ds = mul(p, sub(drop(matmul(g, transposed(values)), dropped, rule.rate), d));
     return [
       needs[0] ? mul(matmul(ds, keys), rule.scale) : null,
       needs[1] ? mul(matmul(transposed(ds), q), rule.scale) : null,
-      needs[2] ? matmul(transposed(z(p)), g) : null,
+      needs[2] ? matmul(transposed(drop(p, dropped, rule.rate)), g) : null,
       null,
       bias && needs[4] ? sumTo(ds, bias.shape) : null,
       null,
@@ -121,10 +120,7 @@ const op: AttentionOp<Rule> = {
   },
 };
 
-const fullAttentionOp = customVjp({ ...op, leading: [3, 3, 3, 1, 3, 0, 0] });
-
-/** Under vmap each call drops the same weights, so that leading axes are not one flat index. */
-const fullAttentionWithDropout = customVjp(op);
+const fullAttentionOp = customVjp({ ...op, leading: [3, 3, 3, 1, 3, 3, 0] });
 
 function transposed(x: Tensor): Tensor {
   return swapAxes(x, -1, -2);

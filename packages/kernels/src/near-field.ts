@@ -1,6 +1,6 @@
 import { customVjp, expandDims, mul, squeeze, sub, sum, type Tensor } from "@fmmformer/autodiff";
 import { sumTo } from "@fmmformer/autodiff/extend";
-import { type AttentionDropout, checkRate, dropping } from "./attention-dropout.ts";
+import { type AttentionDropout, checkRate, drawDropped, drop } from "./attention-dropout.ts";
 import type { AttentionOp } from "./attention-op.ts";
 import { bandDot, bandMatmul, bandTranspose, type Sides } from "./band.ts";
 import { bandLogits } from "./band-softmax.ts";
@@ -45,14 +45,15 @@ export function nearField(q: Tensor, k: Tensor, v: Tensor, options: NearFieldOpt
   const { bandwidth, causal = false, mask = null, bias = null, dropout = null } = options;
   if (!(bandwidth >= 1)) throw new RangeError(`nearField: expected bandwidth ≥ 1, got ${bandwidth}`);
   if (!Number.isInteger(bandwidth)) throw new RangeError(`nearField: expected a whole bandwidth, got ${bandwidth}`);
-  const { h, d } = checkTokens("nearField", q, k, v, mask);
+  const { lead, h, n, d } = checkTokens("nearField", q, k, v, mask);
   const { left, right } = sidesOf({ bandwidth, causal });
-  if (bias) expectShape("nearField", "bias", bias, [], { h, slots: left + right + 1 });
+  const slots = left + right + 1;
+  if (bias) expectShape("nearField", "bias", bias, [], { h, slots });
   const rule: Rule = { bandwidth, causal, scale: options.scale ?? 1 / Math.sqrt(d) };
   const [x, y, z, b] = promoteFloats([q, k, v, bias]);
   if (!dropout) return nearFieldOp(x, y, z, mask, b, null, rule);
   const rate = checkRate("nearField", dropout.rate);
-  return nearFieldWithDropout(x, y, z, mask, b, dropout.key, { ...rule, rate });
+  return nearFieldOp(x, y, z, mask, b, drawDropped(dropout, [...lead, h, n, slots]), { ...rule, rate });
 }
 
 /** The static parameters of the op. */
@@ -82,26 +83,24 @@ function scores(q: Tensor, k: Tensor, mask: Maybe, bias: Maybe, rule: Rule): Ten
 
 const op: AttentionOp<Rule> = {
   name: "nearField",
-  forward(q, k, v, mask, bias, key, rule) {
+  forward(q, k, v, mask, bias, dropped, rule) {
     const t = scores(q, shown(k, mask), mask, bias, rule); // (…b, h, n, slots)
     const { weights, logSumExp } = maskedSoftmax(t);
-    const kept = dropping(key, rule.rate ?? 0, t.shape)(weights);
-    const o = bandMatmul(kept, shown(v, mask), sidesOf(rule)); // (…b, h, n, m)
-    return [o, { q, k, v, mask, bias, key, rule, o, logSumExp: squeeze(logSumExp, -1) }];
+    const o = bandMatmul(drop(weights, dropped, rule.rate), shown(v, mask), sidesOf(rule)); // (…b, h, n, m)
+    return [o, { q, k, v, mask, bias, dropped, rule, o, logSumExp: squeeze(logSumExp, -1) }];
   },
-  pullback({ q, k, v, mask, bias, key, rule, o, logSumExp }, g, needs) {
+  pullback({ q, k, v, mask, bias, dropped, rule, o, logSumExp }, g, needs) {
     const sides = sidesOf(rule);
     const across = { left: sides.right, right: sides.left };
     const [keys, values] = [shown(k, mask), shown(v, mask)];
     const t = scores(q, keys, mask, bias, rule);
     const p = weightsOf(t, expandDims(logSumExp, -1));
-    const z = dropping(key, rule.rate ?? 0, t.shape);
     const d = sum(mul(g, o), { axis: -1, keepDims: true }); // (…b, h, n, 1)
-    const ds = mul(p, sub(z(bandDot(g, values, sides)), d));
+    const ds = mul(p, sub(drop(bandDot(g, values, sides), dropped, rule.rate), d));
     return [
       needs[0] ? mul(bandMatmul(ds, keys, sides), rule.scale) : null,
       needs[1] ? mul(bandMatmul(bandTranspose(ds, sides), q, across), rule.scale) : null,
-      needs[2] ? bandMatmul(bandTranspose(z(p), sides), g, across) : null,
+      needs[2] ? bandMatmul(bandTranspose(drop(p, dropped, rule.rate), sides), g, across) : null,
       null,
       bias && needs[4] ? sumTo(sum(ds, { axis: -2 }), bias.shape) : null,
       null,
@@ -110,7 +109,4 @@ const op: AttentionOp<Rule> = {
   },
 };
 
-const nearFieldOp = customVjp({ ...op, leading: [3, 3, 3, 1, 2, 0, 0] });
-
-/** Under vmap each call drops the same weights, so that leading axes are not one flat index. */
-const nearFieldWithDropout = customVjp(op);
+const nearFieldOp = customVjp({ ...op, leading: [3, 3, 3, 1, 2, 3, 0] });

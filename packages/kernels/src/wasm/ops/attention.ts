@@ -9,26 +9,26 @@ interface Rule {
   readonly causal: boolean;
   readonly scale: number;
   readonly bandwidth: number;
-  /** Of dropout, which the kernels leave to primitives */
+  /** Of dropout; absent without */
   readonly rate?: number;
 }
 
-const takes = (call: Call): boolean =>
-  inFloat32(call) && parameters<Rule>(call).rate === undefined && "core" in call.params.callee;
-
-/** q, k, v, and the mask and bias where there are any: they are told apart by how many of their axes are not batch axes. */
+/** q, k, v, and the others where there are any: they are told apart by how many of their axes are not batch axes, and what they hold. */
 interface Inputs {
   readonly tokens: readonly [q: Atom, k: Atom, v: Atom];
   readonly mask: Atom | null;
   readonly bias: Atom | null;
+  readonly dropped: Atom | null;
 }
 
 function inputsOf({ ins, params }: Call, count: number): Inputs {
   const core = params.callee.core as readonly number[];
   const mask = count > 3 && core[3] === 1 ? ins[3] : null;
-  const place = mask ? 4 : 3;
-  const [q, k, v] = ins;
-  return { tokens: [q, k, v], mask, bias: count > place ? ins[place] : null };
+  const [q, k, v, ...others] = ins.slice(0, count);
+  const [bias = null, dropped = null] = [false, true].map((bool) =>
+    others.find((x) => x !== mask && (x.dtype === "bool") === bool),
+  );
+  return { tokens: [q, k, v], mask, bias, dropped };
 }
 
 /** What else a pullback reads: o and L, and the cotangent of o. */
@@ -57,6 +57,12 @@ function maskWords(b: Builder, mask: Atom | null, n: number): readonly Word[] {
   return mask ? [b.address(b.contiguous(b.widened(mask))), n * 4] : [0, 0];
 }
 
+/** Which weights are dropped, and what multiplies the others. */
+function droppedWords(b: Builder, call: Call, { dropped }: Inputs): readonly Word[] {
+  const { rate = 0 } = parameters<Rule>(call);
+  return [dropped ? dense(b, dropped) : 0, float(1 / (1 - rate))];
+}
+
 // ——— The near field ———
 
 function band(call: Call): {
@@ -71,7 +77,7 @@ function band(call: Call): {
 }
 
 export const nearField: FusedOp = {
-  takes,
+  takes: inFloat32,
   lower(b, call) {
     const inputs = inputsOf(call, call.ins.length);
     const [o, l] = call.outs;
@@ -88,6 +94,7 @@ export const nearField: FusedOp = {
       created(b, l),
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
+      ...droppedWords(b, call, inputs),
     ];
     const scratch = 4 * (240 * (d + 1) + 128 * Math.max(padded(d), padded(m)) + 65 * padded(m) + 5700);
     b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
@@ -98,7 +105,7 @@ export const nearField: FusedOp = {
 };
 
 export const nearFieldPullback: FusedOp = {
-  takes,
+  takes: inFloat32,
   lower(b, call) {
     const inputs = pulledInputs(call);
     const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);
@@ -122,6 +129,7 @@ export const nearFieldPullback: FusedOp = {
       ...[dq, dk, dv].flatMap((y, i) => stridedResult(b, y, 3, inputs.tokens[i])),
       parts,
       segment,
+      ...droppedWords(b, call, inputs),
     ];
     const widest = Math.max(padded(d), padded(m));
     const scratch =
@@ -190,7 +198,7 @@ function stretches({ tokens: [q], bias }: Inputs): boolean {
 }
 
 export const fullAttention: FusedOp = {
-  takes: (call) => takes(call) && stretches(inputsOf(call, call.ins.length)),
+  takes: (call) => inFloat32(call) && stretches(inputsOf(call, call.ins.length)),
   lower(b, call) {
     const inputs = inputsOf(call, call.ins.length);
     const [o, l] = call.outs;
@@ -202,6 +210,7 @@ export const fullAttention: FusedOp = {
       created(b, l),
       ...maskWords(b, inputs.mask, n),
       ...biasWords(b, inputs.bias, sizes),
+      ...droppedWords(b, call, inputs),
     ];
     const [D, M] = [padded(d), padded(m)];
     const scratch = 4 * (32 * d + 2048 + 32 * M + 64 * D + 64 * M + 64 + 128);
@@ -211,7 +220,7 @@ export const fullAttention: FusedOp = {
 };
 
 export const fullAttentionPullback: FusedOp = {
-  takes: (call) => takes(call) && stretches(pulledInputs(call)),
+  takes: (call) => inFloat32(call) && stretches(pulledInputs(call)),
   lower(b, call) {
     const inputs = pulledInputs(call);
     const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);
@@ -237,10 +246,11 @@ export const fullAttentionPullback: FusedOp = {
       ...biasWords(b, inputs.bias, sizes),
       dots,
     ];
+    const dropped = droppedWords(b, call, inputs);
     const flop = 2 * batch * h * n * n;
     if (dq || dbias) {
       const ds = dbias ? b.create({ shape: [...inputs.tokens[0].shape.slice(0, -1), n], dtype: "float32" }) : null;
-      const words = [...before, ...stridedResult(b, dq, 3, inputs.tokens[0]), ds ? b.address(ds) : 0];
+      const words = [...before, ...stridedResult(b, dq, 3, inputs.tokens[0]), ds ? b.address(ds) : 0, ...dropped];
       const scratch = 4 * (32 * (d + m) + 4096 + 96 * D + 64 * M + 160);
       const written = [...(dq ? [b.view(dq)] : []), ...(ds ? [ds] : [])];
       b.emit(
@@ -257,7 +267,7 @@ export const fullAttentionPullback: FusedOp = {
     }
     if (!dk && !dv) return;
     const [, k, v] = inputs.tokens;
-    const words = [...before, ...stridedResult(b, dk, 3, k), ...stridedResult(b, dv, 3, v)];
+    const words = [...before, ...stridedResult(b, dk, 3, k), ...stridedResult(b, dv, 3, v), ...dropped];
     const scratch = 4 * (32 * (d + m) + 4096 + 96 * (D + M) + 160);
     const written = [dk, dv].flatMap((y) => (y ? [b.view(y)] : []));
     b.emit(
