@@ -31,8 +31,8 @@ const sizes = fc.record({
     { arbitrary: fc.integer({ min: 1, max: 40 }), weight: 5 },
     { arbitrary: fc.integer({ min: 250, max: 600 }), weight: 1 },
   ),
-  d: fc.constantFrom<number[]>(1, 3, 4, 8, 16, 17),
-  m: fc.constantFrom<number[]>(1, 2, 4, 8, 16, 19),
+  d: fc.constantFrom<number[]>(1, 3, 4, 8, 16, 17, 28),
+  m: fc.constantFrom<number[]>(1, 2, 4, 8, 16, 19, 28),
   seed: fc.integer({ min: 0, max: 2 ** 30 }),
   /** Whether heads lie interleaved, as a linear map gives them */
   interleaved: fc.boolean(),

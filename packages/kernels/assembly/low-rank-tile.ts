@@ -21,8 +21,8 @@ export function mulAdd(sum: v128, x: v128, y: v128): v128 {
   return f32x4.add(sum, f32x4.mul(x, y));
 }
 
-// A tile of the result, 4 rows by 8 columns: 8 accumulators, 2 vectors of b and 1 number of a fit the registers.
-// a(i, k) lies at a + i·aRow + k·aStep. The sum starts from `from` (START), or from w_i times the row `from` (SCALED),
+// A tile of the result, 2 rows by 16 columns: 8 accumulators, 4 vectors of b and 1 number of a fit the registers; 4 by 8
+// take more addresses. a(i, k) lies at a + i·aRow + k·aStep. The sum starts from `from` (START), or from w_i times the row `from` (SCALED),
 // with w_i at w + 4 i; or (LAST, where aRow is 4) from 0, and `from` is added last.
 
 // @ts-ignore: decorator
@@ -48,6 +48,58 @@ function started(how: i32, from: usize, fromRow: usize, w: usize, i: usize, offs
 @inline
 function finished(how: i32, sum: v128, from: usize): v128 {
   return how == LAST ? f32x4.add(sum, v128.load(from)) : sum;
+}
+
+// @ts-ignore: decorator
+@inline
+function tile2x16(
+  to: usize,
+  toRow: usize,
+  from: usize,
+  fromRow: usize,
+  w: usize,
+  a: usize,
+  aRow: usize,
+  aStep: usize,
+  b: usize,
+  bRow: usize,
+  inner: i32,
+  how: i32,
+): void {
+  let c0 = started(how, from, fromRow, w, 0, 0);
+  let c1 = started(how, from, fromRow, w, 0, 16);
+  let c2 = started(how, from, fromRow, w, 0, 32);
+  let c3 = started(how, from, fromRow, w, 0, 48);
+  let d0 = started(how, from, fromRow, w, 1, 0);
+  let d1 = started(how, from, fromRow, w, 1, 16);
+  let d2 = started(how, from, fromRow, w, 1, 32);
+  let d3 = started(how, from, fromRow, w, 1, 48);
+  for (const end = a + <usize>inner * aStep; a != end; a += aStep, b += bRow) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    let x = v128.load32_splat(a);
+    c0 = mulAdd(c0, x, b0);
+    c1 = mulAdd(c1, x, b1);
+    c2 = mulAdd(c2, x, b2);
+    c3 = mulAdd(c3, x, b3);
+    x = how == LAST ? v128.load32_splat(a, 4) : v128.load32_splat(a + aRow);
+    d0 = mulAdd(d0, x, b0);
+    d1 = mulAdd(d1, x, b1);
+    d2 = mulAdd(d2, x, b2);
+    d3 = mulAdd(d3, x, b3);
+  }
+  v128.store(to, finished(how, c0, from));
+  v128.store(to, finished(how, c1, from + 16), 16);
+  v128.store(to, finished(how, c2, from + 32), 32);
+  v128.store(to, finished(how, c3, from + 48), 48);
+  to += toRow;
+  from += fromRow;
+  v128.store(to, finished(how, d0, from));
+  v128.store(to, finished(how, d1, from + 16), 16);
+  v128.store(to, finished(how, d2, from + 32), 32);
+  v128.store(to, finished(how, d3, from + 48), 48);
 }
 
 // @ts-ignore: decorator
@@ -184,12 +236,30 @@ function tiles(
   width: i32,
   how: i32,
 ): void {
+  const sixteens = bytes(width & ~15);
   const eights = bytes(width & ~7);
   const end = bytes(width);
+  for (let x: usize = 0; x < sixteens; x += 64) {
+    let at = a;
+    let to = c + x;
+    let from = d + x;
+    let weight = w;
+    let i = 0;
+    for (; i + 2 <= rows; i += 2) {
+      tile2x16(to, cRow, from, dRow, weight, at, aRow, aStep, b + x, bRow, inner, how);
+      at += 2 * aRow;
+      to += 2 * cRow;
+      from += 2 * dRow;
+      weight += 8;
+    }
+    if (i == rows) continue;
+    for (let y: usize = 0; y < 64; y += 16) tile1x4(to + y, from + y, weight, at, aStep, b + x + y, bRow, inner, how);
+  }
+  if (sixteens == end) return;
   let i = 0;
   for (; i + 4 <= rows; i += 4) {
-    for (let x: usize = 0; x < eights; x += 32) {
-      tile4x8(c + x, cRow, d + x, dRow, w, a, aRow, aStep, b + x, bRow, inner, how);
+    if (sixteens < eights) {
+      tile4x8(c + sixteens, cRow, d + sixteens, dRow, w, a, aRow, aStep, b + sixteens, bRow, inner, how);
     }
     if (eights < end) {
       tile4x4(c + eights, cRow, d + eights, dRow, w, a, aRow, aStep, b + eights, bRow, inner, how);
@@ -200,7 +270,7 @@ function tiles(
     w += 16;
   }
   for (; i < rows; i++) {
-    for (let x: usize = 0; x < end; x += 16) tile1x4(c + x, d + x, w, a, aStep, b + x, bRow, inner, how);
+    for (let x = sixteens; x < end; x += 16) tile1x4(c + x, d + x, w, a, aStep, b + x, bRow, inner, how);
     a += aRow;
     c += cRow;
     d += dRow;
@@ -354,6 +424,19 @@ export function dots(c: usize, a: usize, aRow: usize, b: usize, bRow: usize, row
     b += bRow;
     c += 4;
   }
+}
+
+/**
+ * Read the cache lines of rows. Where rows lie apart the processor does not foresee them, and misses that come one by
+ * one cost more than together. What is read goes to `to`, lest it be dropped.
+ */
+export function touch(to: usize, from: usize, fromRow: usize, begin: i32, end: i32, width: i32): void {
+  let bits = 0;
+  for (let i = begin; i < end; i++) {
+    const at = from + <usize>i * fromRow;
+    for (let x: usize = 0; x < bytes(width); x += 64) bits |= load<i32>(at + x);
+  }
+  store<i32>(to, bits);
 }
 
 /** Copy rows of any width. */

@@ -29,8 +29,7 @@ export function expTile(y: usize, x: usize, count: i32): void {
 // @ts-ignore: decorator
 @inline
 function eluPlusOne(x: v128): v128 {
-  const zero = f32x4.splat(0);
-  return v128.bitselect(f32x4.add(x, splat(ONE)), exp(f32x4.min(x, zero)), f32x4.gt(x, zero));
+  return v128.bitselect(f32x4.add(x, splat(ONE)), exp(x), f32x4.gt(x, f32x4.splat(0)));
 }
 
 /** x + 1 above 0, e^x elsewhere. */
