@@ -25,10 +25,13 @@ function inputsOf({ ins, params }: Call, count: number): Inputs {
   const core = params.callee.core as readonly number[];
   const mask = count > 3 && core[3] === 1 ? ins[3] : null;
   const [q, k, v, ...others] = ins.slice(0, count);
-  const [bias = null, dropped = null] = [false, true].map((bool) =>
-    others.find((x) => x !== mask && (x.dtype === "bool") === bool),
-  );
-  return { tokens: [q, k, v], mask, bias, dropped };
+  const rest = others.filter((x) => x !== mask);
+  return {
+    tokens: [q, k, v],
+    mask,
+    bias: rest.find(({ dtype }) => dtype !== "bool") ?? null,
+    dropped: rest.find(({ dtype }) => dtype === "bool") ?? null,
+  };
 }
 
 /** What else a pullback reads: o and L, and the cotangent of o. */
