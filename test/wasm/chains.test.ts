@@ -235,6 +235,14 @@ test("reductions of many units: rows, columns, all, the middle", () => {
   alike(f, [x], engines);
 });
 
+test("what lies transposed and is summed under another shape is copied before it is summed", () => {
+  const f = (x: Tensor): Tensor[] => {
+    const y = tanh(sin(x));
+    return [exp(transpose(y)), sum(reshape(y, [8, 6]), { axis: 0 }), max(reshape(y, [4, 12]), { axis: 0 })];
+  };
+  same(f, [drawn(3, 6, 8)]);
+});
+
 // ——— Loops ———
 
 const sums = (c: Tensor, x: Tensor): [Tensor, Tensor] => [add(c, x), mul(c, x)];

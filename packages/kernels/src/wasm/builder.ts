@@ -143,6 +143,9 @@ export function createBuilder(
     return chain;
   };
 
+  /** A value of a chain of its own that reads this view. What it took to have the view is done before the chain runs. */
+  const copied = (x: View): Node => instructCopy(open(x.shape), x);
+
   /** The value of a chain that was stored as this view, and the same reduction as that chain sees it, where it can. */
   const whereMade = (
     x: View,
@@ -266,7 +269,7 @@ export function createBuilder(
       const reduction = { axes, shape: x.shape };
       const made = "node" in value ? { node: value.node, reduction } : whereMade(value, axes);
       const joins = made && fits(made.node.chain, [], made.reduction);
-      const node = joins ? made.node : instructCopy(open(x.shape), viewOf(value));
+      const node = joins ? made.node : copied(viewOf(value));
       node.chain.reductions.push({ of: node, op, out: to, ...(joins ? made.reduction : reduction) });
       writtenAt.set(to.source as Buffer, node.chain.at);
     },
