@@ -80,6 +80,38 @@ test("ops over the same elements are one step, and what reduces them", () => {
   );
 });
 
+test("products of two operands are made where they are added up", () => {
+  const f = (x: Tensor, y: Tensor): Tensor => {
+    const s = sum(matmul(x, y), { axis: 1, keepDims: true });
+    return add(mul(x, s), mul(matmul(y, x), sum(y, { axis: 1, keepDims: true })));
+  };
+  const args = [drawn(1, 9, 9), drawn(2, 9, 9)];
+  const steps = explain(trace(f)(...(args as [Tensor, Tensor])));
+  assert.match(steps, /^mul mul add \(chain\)/m);
+  assert.doesNotMatch(steps, /^mul \(chain\)/m);
+  alike(f as Op, args);
+});
+
+test("ops that share what they are made of, many deep", () => {
+  const f = (x: Tensor, y: Tensor): readonly Tensor[] => {
+    let [a, b] = [mul(x, 0.5), sub(x, 1)];
+    for (let i = 0; i < 40; i++) [a, b] = [b, mul(add(a, b), 0.6)];
+    return [matmul(a, y), add(b, matmul(y, x))];
+  };
+  alike(f as Op, [drawn(1, 5, 5), drawn(2, 5, 5)]);
+});
+
+test("what is made of values in another order lies as they do", () => {
+  const f = (x: Tensor, w: Tensor): readonly Tensor[] => {
+    const heads = exp(transpose(reshape(x, [6, 2, 4]), [1, 0, 2])); // (h, n, d)
+    const scores = matmul(heads, w);
+    return [scores, matmul(reshape(transpose(heads, [1, 0, 2]), [6, 8]), reshape(w, [8, 3]))];
+  };
+  const args = [drawn(1, 6, 8), drawn(2, 2, 4, 3)];
+  assert.doesNotMatch(explain(trace(f)(...(args as [Tensor, Tensor]))), /copy/);
+  alike(f as Op, args);
+});
+
 test("a chain longer than one step can be", () => {
   const long = (x: Tensor, y: Tensor): Tensor => {
     let z = x;

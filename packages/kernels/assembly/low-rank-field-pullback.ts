@@ -11,6 +11,7 @@ import {
   padRows,
   product,
   productAndOuter,
+  touch,
   transpose,
 } from "./low-rank-tile";
 import { first } from "./share";
@@ -90,6 +91,10 @@ export function lowRankPullQueries(at: usize, scratch: usize, worker: i32, worke
     for (let i = begin; i < end; i += CHUNK) {
       const rows = min(CHUNK, end - i);
       const queries = q + <usize>i * qRow;
+      if (qRow > bytes(f)) touch(x, q, qRow, i, i + rows, f);
+      if (gRow > bytes(m)) touch(x, g, gRow, i, i + rows, m);
+      if (tRow > bytes(m) && divided) touch(x, t, tRow, i, i + rows, m);
+      if (dRow > bytes(f)) touch(x, d, dRow, i, i + rows, f);
       let ct = g + <usize>i * gRow;
       let ctRow = gRow;
       if (divided) {
@@ -183,6 +188,10 @@ export function lowRankPullKeys(at: usize, scratch: usize, worker: i32, workers:
       if (ofValues) splitState(state, s, z, f, m);
       for (let i = begin; i < end; i += CHUNK) {
         const rows = min(CHUNK, end - i);
+        if (ofKeys && vRow > bytes(m)) touch(x, v, vRow, i, i + rows, m);
+        if (ofKeys && dkRow > bytes(f)) touch(x, dk, dkRow, i, i + rows, f);
+        if (ofValues && kRow > bytes(f)) touch(x, k, kRow, i, i + rows, f);
+        if (ofValues && dvRow > bytes(m)) touch(x, dv, dvRow, i, i + rows, m);
         if (ofKeys) {
           const values = v + <usize>i * vRow;
           const to = dk + <usize>i * dkRow;

@@ -9,6 +9,7 @@ import {
   padded,
   padRows,
   product,
+  touch,
 } from "./low-rank-tile";
 import { first } from "./share";
 
@@ -64,6 +65,8 @@ export function lowRankState(at: usize, scratch: usize, worker: i32, workers: i3
       const keys = k + <usize>i * kRow;
       let from = v + <usize>i * vRow;
       let fromRow = vRow;
+      if (kRow > bytes(f)) touch(values, k, kRow, i, i + rows, f);
+      if (vRow > bytes(m)) touch(values, v, vRow, i, i + rows, m);
       if (width != m) {
         padRows(values, sRow, from, vRow, rows, m);
         from = values;
@@ -203,6 +206,7 @@ export function lowRankRead(at: usize, scratch: usize, worker: i32, workers: i32
       const queries = q + <usize>i * qRow;
       const sums = weights ? weights + bytes(map * n + i) : w;
       const terms = t + <usize>i * tRow;
+      if (qRow > bytes(f)) touch(x, q, qRow, i, i + rows, f);
       if (divides || weights) dots(sums, queries, qRow, z, 0, rows, f);
       if (!divides && width == m) {
         product(terms, tRow, zeros, 0, queries, qRow, s, sRow, rows, f, width);

@@ -1,5 +1,5 @@
 import { headOf } from "./low-rank-field";
-import { bytes, dots, padded, padRows, transpose } from "./low-rank-tile";
+import { bytes, dots, padded, padRows, touch, transpose } from "./low-rank-tile";
 import {
   BLOCK,
   copyShown,
@@ -14,7 +14,6 @@ import {
   sumQueries,
   TILE,
   TILE_ROW,
-  touch,
   turnByFours,
 } from "./near-field-tile";
 import { first } from "./share";

@@ -100,19 +100,6 @@ export function turnByFours(to: usize, from: usize, fromRow: usize, rows: i32, w
   }
 }
 
-/**
- * Read the cache lines of rows. Where rows lie apart the processor does not foresee them, and misses that come one by
- * one cost more than together. What is read goes to `to`, lest it be dropped.
- */
-export function touch(to: usize, from: usize, fromRow: usize, begin: i32, end: i32, width: i32): void {
-  let bits = 0;
-  for (let i = begin; i < end; i++) {
-    const at = from + <usize>i * fromRow;
-    for (let x: usize = 0; x < bytes(width); x += 64) bits |= load<i32>(at + x);
-  }
-  store<i32>(to, bits);
-}
-
 // @ts-ignore: decorator
 @inline
 function storeScore(s: usize, sum: v128, scale: usize, hidden: usize, bias: usize): void {

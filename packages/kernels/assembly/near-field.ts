@@ -1,5 +1,5 @@
 import { headOf } from "./low-rank-field";
-import { bytes, padded, transpose } from "./low-rank-tile";
+import { bytes, padded, touch, transpose } from "./low-rank-tile";
 import { log } from "./math/log";
 import {
   BLOCK,
@@ -14,7 +14,6 @@ import {
   sumKeys,
   TILE,
   TILE_ROW,
-  touch,
   turnByFours,
 } from "./near-field-tile";
 import { first } from "./share";

@@ -3,6 +3,7 @@ import {
   type Atom,
   Dense,
   type Equation,
+  sameShape,
   sizeOf,
   stretchedAxes,
   stridesOf,
@@ -13,7 +14,7 @@ import {
   again,
   type Chain,
   chainSteps,
-  cheapRoot,
+  cheapRoots,
   fits,
   instruct,
   instructCopy,
@@ -25,7 +26,7 @@ import {
 import { joinChains } from "./join-chains.ts";
 import type { Buffer, Loop, Place, Step } from "./plan.ts";
 import { type Settling, settle } from "./settle.ts";
-import { broadcast, bytesOf, filled, isContiguous, reshaped, transposed, type View, whole } from "./view.ts";
+import { broadcast, bytesOf, filled, isContiguous, orderOf, reshaped, transposed, type View, whole } from "./view.ts";
 
 /** A value while a program is lowered: it lies somewhere, or it is inside a chain, seen under a shape of its own. */
 export type Value = View | Lazy;
@@ -122,12 +123,17 @@ export function createBuilder(
     return whole(constant, x.shape, x.dtype);
   };
 
+  /** New storage for a value, in the order of `axes` of its shape where its chain can write that. */
+  const storageFor = ({ node, shape }: Lazy, axes = orderOfReads(node.chain, shape)): View => {
+    const ordered = axes && create({ shape, dtype: node.dtype }, axes);
+    return ordered && fits(node.chain, [ordered]) ? ordered : create({ shape: [sizeOf(shape)], dtype: node.dtype });
+  };
+
   /** Give a value storage, in the order of `axes` of its shape. */
-  const store = ({ node, shape }: Lazy, axes?: readonly number[]): View => {
+  const store = (x: Lazy, axes?: readonly number[]): View => {
+    const { node, shape } = x;
     if (!node.stored) {
-      const flat = create({ shape: [sizeOf(shape)], dtype: node.dtype });
-      node.stored = axes ? create({ shape, dtype: node.dtype }, axes) : flat;
-      if (!fits(node.chain, [])) node.stored = flat;
+      node.stored = storageFor(x, axes);
       writtenAt.set(node.stored.source as Buffer, node.chain.at);
       storedBy.set(node.stored.source as Buffer, node);
     }
@@ -165,24 +171,26 @@ export function createBuilder(
     return { node, reduction: { shape, axes: shape.flatMap((_, axis) => (reduced[axis] ? [axis] : [])) } };
   };
 
-  /** What an op in `chain` would read for a value: nothing where the value is inside the chain or would be stored for it flat. */
-  const readFor = (x: Value, chain: Chain): View | null => {
-    if (!("node" in x)) return x;
-    if (x.node.chain === chain) return null;
-    return x.node.stored ? reshaped(x.node.stored, x.shape) : cheapRoot(x.node);
+  /** What an op in `chain` would read for a value: nothing where the value is inside the chain. */
+  const readFor = (x: Value, chain: Chain): readonly View[] => {
+    if (!("node" in x)) return [x];
+    if (x.node.chain === chain) return [];
+    if (!x.node.stored) return cheapRoots(x.node) ?? [storageFor(x)];
+    const seen = reshaped(x.node.stored, x.shape);
+    return seen ? [seen] : [];
   };
   const ready = (x: Value, chain: Chain): boolean => {
     if (!("node" in x)) return readyAt(x) < chain.at;
     if (x.node.chain === chain) return true;
-    const root = x.node.stored ? null : cheapRoot(x.node);
-    if (root) return readyAt(root) < chain.at;
+    const roots = x.node.stored ? null : cheapRoots(x.node);
+    if (roots) return roots.every((root) => readyAt(root) < chain.at);
     // What is stored in an order that this shape cannot walk would be copied, and later than the chain runs.
     return x.node.chain.at < chain.at && (!x.node.stored || reshaped(x.node.stored, x.shape) !== null);
   };
   /** A value as an operand inside `chain`: what costs little is computed there once more rather than stored and read. */
   const inside = (x: Value, chain: Chain): Node | View => {
     if (!("node" in x) || x.node.chain === chain) return "node" in x ? x.node : x;
-    return !x.node.stored && cheapRoot(x.node) ? again(x.node, chain) : store(x);
+    return !x.node.stored && cheapRoots(x.node) ? again(x.node, chain) : store(x);
   };
 
   /** The chain that can take an op on these operands, and the operands as it sees them. */
@@ -199,22 +207,22 @@ export function createBuilder(
       );
     // What an op in a chain would have others write down for it, who else would keep it to themselves
     const storesFor = (chain: Chain): number =>
-      spread.filter((x) => "node" in x && x.node.chain !== chain && !x.node.stored && !cheapRoot(x.node)).length;
+      spread.filter((x) => "node" in x && x.node.chain !== chain && !x.node.stored && !cheapRoots(x.node)).length;
     const candidates = [...new Set([...sources, ...recent])].sort((a, b) => storesFor(a) - storesFor(b) || b.at - a.at);
     const found = candidates.find((chain) => {
       if (chain.size !== size || !sharesWith(chain) || !spread.every((x) => ready(x, chain))) return false;
       return fits(
         chain,
-        spread.flatMap((x) => readFor(x, chain) ?? []),
+        spread.flatMap((x) => readFor(x, chain)),
       );
     });
     if (found) return { chain: found, inputs: spread.map((x) => inside(x, found)) };
     const alone = newChain(steps.length, shape);
     const together = fits(
       alone,
-      spread.flatMap((x) => readFor(x, alone) ?? []),
+      spread.flatMap((x) => readFor(x, alone)),
     );
-    const views = spread.map((x) => (together && "node" in x && !x.node.stored && cheapRoot(x.node) ? x : viewOf(x)));
+    const views = spread.map((x) => (together && "node" in x && !x.node.stored && cheapRoots(x.node) ? x : viewOf(x)));
     const chain = open(shape);
     return { chain, inputs: views.map((x) => inside(x, chain)) };
   };
@@ -325,6 +333,19 @@ export function createBuilder(
 }
 
 const rowMajor = (shape: readonly number[]): number[] => shape.map((_, axis) => axis);
+
+/** The order in which all that a chain reads lies, but for what is broadcast; null where they differ. */
+function orderOfReads({ reads, size }: Chain, shape: readonly number[]): readonly number[] | null {
+  let common: readonly number[] | null = null;
+  for (const read of reads) {
+    if (typeof read.source === "number" || read.strides.some((s, axis) => s === 0 && read.shape[axis] > 1)) continue;
+    const seen = sizeOf(read.shape) === size ? reshaped(read, shape) : null;
+    const order = seen && orderOf(seen);
+    if (!order || (common && !sameShape(order, common))) return null;
+    common = order;
+  }
+  return common;
+}
 
 /** The ops of a chain, for a profile: the first few of them. */
 function labelOf(chain: Chain): string {

@@ -106,20 +106,31 @@ function read(chain: Chain, view: View): View {
 /** Ops that cost less than writing a value and reading it again. */
 const cheap = /^(add|sub|mul|neg|abs|maximum|minimum|equal|less|lessEqual|copy|(float|int|bool)\w*)_/;
 
-/** The stored operand from which a few cheap ops with constants make a value; null where it takes more than that. */
-export function cheapRoot({ chain, number }: Node): View | null {
-  const { apply, of } = chain.instructions[number];
-  if (!cheap.test(apply)) return null;
-  const [x, ...others] = of.filter((y) => isNode(y) || typeof y.source !== "number");
-  if (!x || others.some((y) => y !== x)) return null;
-  return isNode(x) ? (x.stored ?? cheapRoot(x)) : x;
+/** The one or two stored operands from which a few cheap ops with constants make a value; null where it takes more than that. */
+export function cheapRoots(node: Node): readonly View[] | null {
+  const roots = new Set<View>();
+  const ops = new Set<Node>();
+  const visit = (x: Input): boolean => {
+    if (isNode(x) && !x.stored) {
+      if (ops.has(x)) return true;
+      const { apply, of } = x.chain.instructions[x.number];
+      return ops.add(x).size <= mostAgain && cheap.test(apply) && of.every(visit);
+    }
+    const root = isNode(x) ? (x.stored as View) : x;
+    return typeof root.source === "number" || roots.add(root).size <= 2;
+  };
+  return visit(node) && roots.size > 0 ? [...roots] : null;
 }
 
-/** Compute a value that has a cheap root once more, in another chain. */
-export function again(node: Node, chain: Chain): Node {
+const mostAgain = 8;
+
+/** Compute a value that has cheap roots once more, in another chain. */
+export function again(node: Node, chain: Chain, made: Map<Node, Node> = new Map()): Node {
   const { apply, of } = node.chain.instructions[node.number];
-  const operands = of.map((x) => (isNode(x) ? (x.stored ?? again(x, chain)) : x));
-  return instruct(chain, apply, operands, node.dtype);
+  const operands = of.map((x) => (isNode(x) ? (x.stored ?? made.get(x) ?? again(x, chain, made)) : x));
+  const value = instruct(chain, apply, operands, node.dtype);
+  made.set(node, value);
+  return value;
 }
 
 /** A view as a value of the chain that can be reduced. */
