@@ -1,4 +1,6 @@
 // Times peers at what `npm run bench` times, and prints the same lines: see README.md.
+import { measure } from "./measure.mjs";
+
 /** What a peer is asked to do; `flop` as we count it for ours. */
 const cases = [
   ...[512, 1024].map((n) => ({
@@ -85,21 +87,6 @@ function drawn(shape, seed) {
     values[i] = state / 2 ** 31;
   }
   return values;
-}
-
-/** Run twice to warm up, then at least five times and for at least a second. */
-function measure(run) {
-  run();
-  run();
-  const [times, cpu] = [[], process.cpuUsage()];
-  for (const began = performance.now(); times.length < 5 || performance.now() - began < 1000; ) {
-    const before = performance.now();
-    run();
-    times.push(performance.now() - before);
-  }
-  const { user, system } = process.cpuUsage(cpu);
-  times.sort((a, b) => a - b);
-  return { medianMs: times[times.length >> 1], minMs: times[0], cpuMs: (user + system) / 1000 / times.length };
 }
 
 async function main(chosen) {
