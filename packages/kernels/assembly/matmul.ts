@@ -1,22 +1,21 @@
+import { copyRows } from "./low-rank-tile";
 import { first } from "./share";
 
 // C = A B + bias + residual in tiles of 2 × 16 whose sums stay in registers: 8 accumulators, four vectors of B and one
 // of A are what 15 registers hold; neither unrolling nor more accumulators is faster (V8 spills). B is packed into
 // panels of 16 columns, or read as it lies where few rows of A share it. A is read as it lies: two rows cost one address
-// more than packed ones. Where its columns are long that would be a cache line for every number, of which few fit into
-// the cache together: then rows are turned round first. What is left on the right, up to 8 columns, takes tiles of 4 × 8.
+// more than packed ones. Where it lies transposed, that is a cache line for every number: those of a block stay in the
+// cache for its other rows. Lines that lie far apart push each other out: then the block is copied first. What is left on
+// the right, up to 8 columns, takes tiles of 4 × 8.
 
 /** Terms of k in one pass: what is summed in registers, before sums are added to C. */
 // @ts-ignore: decorator
 @inline
 const CHUNK: i32 = 256;
-/** Bytes between the longest columns that A is read along, and how far such a chunk reaches: half the first-level cache. */
+/** The same where A lies transposed: a block of rows is half the first-level cache. */
 // @ts-ignore: decorator
 @inline
-const SHORT_COLUMN: usize = 512;
-// @ts-ignore: decorator
-@inline
-const REACH: i32 = 16384;
+const CHUNK_ACROSS: i32 = 64;
 /** Numbers of B that are packed at a time: 64 KB. */
 // @ts-ignore: decorator
 @inline
@@ -28,7 +27,7 @@ const ROWS: i32 = 64;
 // @ts-ignore: decorator
 @inline
 const MAX_COLUMNS: i32 = 256;
-/** Where things lie in scratch: a tile, the start of its sums at the right edge, zeros, turned A, packed B. */
+/** Where things lie in scratch: a tile, the start of its sums at the right edge, zeros, a block of transposed A, packed B. */
 // @ts-ignore: decorator
 @inline
 const START: usize = 128;
@@ -37,10 +36,10 @@ const START: usize = 128;
 const ZEROS: usize = 192;
 // @ts-ignore: decorator
 @inline
-const TURNED: usize = 256;
+const BLOCK: usize = 256;
 // @ts-ignore: decorator
 @inline
-const PACKED_B: usize = 256 + 65536;
+const PACKED_B: usize = BLOCK + 4 * ROWS * CHUNK_ACROSS;
 
 /**
  * words, strides in bytes:
@@ -49,7 +48,7 @@ const PACKED_B: usize = 256 + 65536;
  *   14–16 A's strides along them · 17–19 B's · 20–22 C's · 23 bias (m) or 0 ·
  *   24 residual, laid out as C, or 0; it may lie on C · 25 activation, always 0
  * Of A's two strides one is 4 (where both axes are longer than one), and so of B's. A stride 0 of a batch axis repeats.
- * scratch: 131328 bytes
+ * scratch: 82176 bytes
  */
 export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const n = load<i32>(at, 12);
@@ -71,8 +70,8 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
   const bias = <usize>load<u32>(at, 92);
   const residual = <usize>load<u32>(at, 96);
 
-  const across = columnA != 4 && columnA <= SHORT_COLUMN;
-  const most = across ? min(64, REACH / <i32>columnA) : CHUNK;
+  const across = columnA != 4;
+  const most = across ? CHUNK_ACROSS : CHUNK;
   const chunks = max(1, (k + most - 1) / most);
   const chunk = max(1, (k + chunks - 1) / chunks);
   let rows = ROWS;
@@ -138,16 +137,14 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
       }
       for (let blockBegin = rowBegin; blockBegin < rowEnd; blockBegin += ROWS) {
         const blockEnd = min(rowEnd, blockBegin + ROWS);
-        let left = a + <usize>blockBegin * rowA + <usize>p * columnA;
-        let rowLeft = rowA;
+        const lying = a + <usize>blockBegin * rowA + <usize>p * columnA;
+        let left = lying;
         let stepA = columnA;
-        if (columnA != 4 && !across) {
-          turn(scratch + TURNED, left, columnA, depth, blockEnd - blockBegin);
-          left = scratch + TURNED;
-          rowLeft = <usize>depth << 2;
-          stepA = 4;
-        }
-        if (across) touch(scratch, left, columnA, depth, <usize>(blockEnd - blockBegin) << 2);
+        if (columnA > 4 * ROWS) {
+          left = scratch + BLOCK;
+          stepA = 4 * ROWS;
+          copyRows(left, stepA, lying, columnA, depth, blockEnd - blockBegin);
+        } else if (across) touch(scratch, lying, columnA, depth, <usize>(blockEnd - blockBegin) << 2);
         for (let j = 0; j < panels; j++) {
           const column = columnBegin + (j << 4);
           const width = min(16, columnEnd - column);
@@ -172,26 +169,26 @@ export function matmul(at: usize, scratch: usize, worker: i32, workers: i32): vo
           const adds = p != 0 || residual != 0;
           if (width > 8) {
             const pairs = whole ? (blockEnd - blockBegin) >> 1 : 0;
-            if (pairs) wideTiles(x, rowLeft, stepA, right, stepB, depth, start, adds ? to + more : 0, to, rowC, pairs);
-            x += <usize>(2 * pairs) * rowLeft;
+            if (pairs) wideTiles(x, rowA, stepA, right, stepB, depth, start, adds ? to + more : 0, to, rowC, pairs);
+            x += <usize>(2 * pairs) * rowA;
             to += <usize>(2 * pairs) * rowC;
             for (let row = blockBegin + 2 * pairs; row < blockEnd; row += 2) {
               const two = row + 1 < blockEnd;
-              wideTiles(x, two ? rowLeft : 0, stepA, right, stepB, depth, start, 0, scratch, 64, 1);
+              wideTiles(x, two ? rowA : 0, stepA, right, stepB, depth, start, 0, scratch, 64, 1);
               scatter(to, scratch, 64, rowC, two ? 2 : 1, width, adds ? to + more : 0);
-              x += 2 * rowLeft;
+              x += 2 * rowA;
               to += 2 * rowC;
             }
           } else {
             for (let row = blockBegin; row < blockEnd; row += 4) {
               const height = min(4, blockEnd - row);
-              const second: usize = height > 1 ? rowLeft : 0;
-              const third: usize = height > 2 ? 2 * rowLeft : 0;
-              const fourth: usize = height > 3 ? 3 * rowLeft : 0;
+              const second: usize = height > 1 ? rowA : 0;
+              const third: usize = height > 2 ? 2 * rowA : 0;
+              const fourth: usize = height > 3 ? 3 * rowA : 0;
               if (width <= 4) halfTile(x, second, third, fourth, stepA, right, depth, start, scratch);
               else narrowTile(x, second, third, fourth, stepA, right, depth, start, scratch);
               scatter(to, scratch, 32, rowC, height, width, adds ? to + more : 0);
-              x += 4 * rowLeft;
+              x += 4 * rowA;
               to += 4 * rowC;
             }
           }
@@ -277,31 +274,6 @@ function touch(to: usize, from: usize, apart: usize, depth: i32, bytes: usize): 
     for (let x: usize = 0; x < bytes; x += 64) bits |= load<i32>(from + x);
   }
   store<i32>(to, bits);
-}
-
-/** Rows of A whose columns lie `column` bytes apart, one row behind the other. */
-function turn(to: usize, from: usize, column: usize, depth: i32, rows: i32): void {
-  const row = <usize>depth << 2;
-  const body = rows & ~3;
-  let p = 0;
-  // Four columns of a whole block at a time: their numbers lie side by side.
-  for (; p + 4 <= depth; p += 4, from += 4 * column) {
-    let y = to + (<usize>p << 2);
-    let x = from;
-    for (let i = 0; i < body; i += 4, x += 16, y += 4 * row) {
-      transpose(y, row, v128.load(x), v128.load(x + column), v128.load(x + 2 * column), v128.load(x + 3 * column));
-    }
-    for (let i = body; i < rows; i++, x += 4, y += row) {
-      store<f32>(y, load<f32>(x));
-      store<f32>(y, load<f32>(x + column), 4);
-      store<f32>(y, load<f32>(x + 2 * column), 8);
-      store<f32>(y, load<f32>(x + 3 * column), 12);
-    }
-  }
-  for (; p < depth; p++, from += column) {
-    let y = to + (<usize>p << 2);
-    for (let i = 0, x = from; i < rows; i++, x += 4, y += row) store<f32>(y, load<f32>(x));
-  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { broadcast, bytesOf, filled, joined, type View } from "./view.ts";
 
 const kernels = { float32: "matmul", float64: "matmul64", int32: "matmulInt", bool: "matmulInt" } as const;
 /** Packed panels, and a tile at the edge: see assembly/matmul.ts. */
-const scratchBytes = { float32: 131_328, float64: 8_320, int32: 8_320, bool: 8_320 } as const;
+const scratchBytes = { float32: 82_176, float64: 8_320, int32: 8_320, bool: 8_320 } as const;
 
 /**
  * Matrix products: transposed operands are read as they lie, and what a layer does next (add a bias, add what went around it) is done while
