@@ -101,3 +101,11 @@ test("gelu and its slope are the same bits made together and apart", () => {
     });
   });
 });
+
+test("gelu and its slope at infinity, where the square overflows, and for NaN", () => {
+  const x = tensor(new Float32Array([Infinity, 3e30, 14, -14, -3e30, -Infinity, NaN]));
+  const one = tensor(new Float32Array(x.size).fill(1));
+  const [y, slope] = [jit(gelu, { engine })(x), jit((v: Tensor) => vjp(gelu, v)[1](one)[0], { engine })(x)];
+  assert.deepEqual([...y.data].map(Math.abs), [Infinity, Math.fround(3e30), 14, 0, 0, 0, NaN]);
+  assert.deepEqual([...slope.data].map(Math.abs), [1, 1, 1, 0, 0, 0, NaN]);
+});

@@ -8,11 +8,15 @@ const LOG2E = memory.data<f32>([1.4426950408889634]);
 const ROUND = memory.data<f32>([12582912]);
 /** The same and the biases of two exponents, 2·127. */
 const ROUND_BIASED = memory.data<f32>([12583166]);
+/** The same and one bias. */
+const ROUND_BIASED_ONCE = memory.data<f32>([12583039]);
 /** The leading 9 bits of ln 2, so that n times it is exact, and the rest. */
 const LN2 = memory.data<f32>([0.693359375, -2.12194440054690583e-4]);
 const Q = memory.data<f32>([0.5, 0.16666542, 0.04166628, 0.0083667105, 0.0013946671]);
 /** ln of less than half the least subnormal, and of more than the largest number. */
 const EXP_RANGE = memory.data<f32>([-104, 88.8]);
+/** Where n is −127, one less than the exponent of the smallest normal number. */
+const LEAST_NORMAL = memory.data<f32>([-88.03]);
 /** Where expm1 has long been −1, and ln of more than the largest number. */
 const EXPM1_RANGE = memory.data<f32>([-20, 88.8]);
 const TWO = memory.data<f32>([2]);
@@ -64,6 +68,16 @@ export function exp(x: v128): v128 {
   const half = i32x4.shl(i32x4.shr_u(exponents, 24), 23);
   const rest = v128.and(i32x4.sub(exponents, half), f32x4.gt(x, splat(EXP_RANGE)));
   return f32x4.mul(f32x4.mul(p, half), rest);
+}
+
+/** e^x for x < 88.3, or 0 where that is subnormal: at the least n the bits of the scale 2ⁿ are 0. Two thirds of the steps of `exp`. */
+// @ts-ignore: decorator
+@inline
+export function normalExp(x: v128): v128 {
+  const z = f32x4.pmax(x, splat(LEAST_NORMAL));
+  const shifted = f32x4.add(f32x4.mul(z, splat(LOG2E)), splat(ROUND_BIASED_ONCE));
+  const r = lessMultiple(z, f32x4.sub(shifted, splat(ROUND_BIASED_ONCE)));
+  return f32x4.mul(f32x4.add(splat(ONE), f32x4.add(r, beyondLinear(r))), i32x4.shl(shifted, 23));
 }
 
 /** e^x − 1 = 2ⁿ p + (2ⁿ − 1), given p = e^r − 1 and 1.5·2²³ + n, n < 128. */
