@@ -72,6 +72,12 @@ test("a map that is a band and a low rank is of low rank without the band, and d
   assert.ok(bands[0].ranks[0] > n / 2);
   assert.equal(bands[1].ranks[0], 0);
   assert.deepEqual(bands[0].ranks[1], bands[1].ranks[1]);
+  assert.deepEqual(bands[1].leading, [0, bands[0].leading[1]]);
+  const unequal = map((i, j) => (i === j ? ([4, 2, 1][i] ?? 0) : 0)); // of the 21 in all, 16 and 20
+  assert.deepEqual(
+    rankStudy([unequal], { bandwidths: [0, 1] }).bands.map(({ leading }) => leading[0]),
+    [2, 0],
+  );
   const svg = await rankFigure(rankStudy([banded, outer]));
   assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
   for (const text of ["whole", "without band 20", "singular values above 0.000001 of 24"])

@@ -58,11 +58,10 @@ export async function rank(run: string, { examples, bandwidths, data, out }: Ran
   const study = rankStudy(maps, { bandwidths: [0, ...bandwidths] });
   write(out, "rank.json", `${JSON.stringify(study, null, 2)}\n`);
   write(out, "rank.svg", await rankFigure(study));
-  for (const { bandwidth, ranks } of study.bands) {
-    const middle = ranks.reduce((a, b) => a + b, 0) / ranks.length;
-    console.log(
-      `${bandwidth === 0 ? "whole" : `without band ${bandwidth}`}: rank ${middle.toFixed(1)} of ${study.length} on average`,
-    );
+  const mean = (list: readonly number[]): string => (list.reduce((a, b) => a + b, 0) / list.length).toFixed(1);
+  for (const { bandwidth, ranks, leading } of study.bands) {
+    const what = bandwidth === 0 ? "whole" : `without band ${bandwidth}`;
+    console.log(`${what}: rank ${mean(ranks)} of ${study.length} on average, 95 % of the squares in ${mean(leading)}`);
   }
   console.log(`${out} has the numbers and the figure of ${study.maps} maps`);
 }

@@ -18,6 +18,8 @@ export interface BandRanks {
   readonly bandwidth: number;
   /** One for each map */
   readonly ranks: readonly number[];
+  /** Likewise, how many singular values, the largest first, hold 95 % of the sum of their squares */
+  readonly leading: readonly number[];
   /** The mean over maps of the singular values, the largest first */
   readonly spectrum: readonly number[];
 }
@@ -30,7 +32,8 @@ export interface RankOptions {
 }
 
 /**
- * Count the singular values of attention maps, whole and without bands: what is left is what a low rank must do.
+ * Count the singular values of attention maps, whole and without bands: what is left is what a low rank must do. A causal map of n tokens
+ * without a band of k has rank n − k at most.
  *
  * @param maps - (n, n) each, all of one size
  * @throws RangeError when there are none, or they differ in size
@@ -47,10 +50,21 @@ export function rankStudy(maps: readonly Matrix[], options: RankOptions = {}): R
     return {
       bandwidth,
       ranks: spectra.map((values) => values.filter((value) => value > threshold).length),
+      leading: spectra.map(leadingOf),
       spectrum: Array.from({ length }, (_, i) => spectra.reduce((sum, values) => sum + values[i], 0) / maps.length),
     };
   });
   return { length, maps: maps.length, threshold, bands };
+}
+
+function leadingOf(values: ArrayLike<number>): number {
+  const squares = Array.from(values, (value) => value * value);
+  let left = 0.95 * squares.reduce((sum, square) => sum + square, 0);
+  return squares.filter((square) => {
+    const needed = left > 0;
+    left -= square;
+    return needed;
+  }).length;
 }
 
 function withoutBand({ rows, columns, data }: Matrix, bandwidth: number): Matrix {
