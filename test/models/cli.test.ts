@@ -178,11 +178,15 @@ test("a model that names the next token writes on, and is trained on another tas
     "3",
     "--batch",
     "2",
+    "--validations",
+    "2",
     "--tests",
     "1",
   ];
   const trained = fmmformer("train", "copy", ...copied, "--out", "c");
   assert.equal(trained.status, 0, trained.stderr);
+  const { batches, tests } = result("c").configuration.evaluation;
+  assert.deepEqual([batches, tests], [2, 1]);
   assert.match(trained.stdout, /^test accuracy .*, perplexity \d+\.\d+ with/);
   const write = ["generate", "c", "--prompt", "3 1 4 0 3", "--length", "4"];
   const written = fmmformer(...write);

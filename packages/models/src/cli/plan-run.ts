@@ -40,9 +40,9 @@ export interface PlannedRun {
 export function configurationOf(task: string, flags: TrainFlags): RunConfiguration {
   const { attention, preset, bandwidth, kernels, steps, batch, learningRate, seed, quick, set, data, pretraining } =
     flags;
-  const { width, layers, heads, hidden, dropout, causal, evaluateEvery, tests } = flags;
+  const { width, layers, heads, hidden, dropout, causal, evaluateEvery, validations, tests } = flags;
   const model = told<number | boolean>({ width, layers, heads, hidden, dropout, causal });
-  const evaluation = told({ every: evaluateEvery, tests });
+  const evaluation = told({ every: evaluateEvery, batches: validations, tests });
   const configuration = configure(experiment(task), {
     ...{
       preset,

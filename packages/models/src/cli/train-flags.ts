@@ -21,6 +21,7 @@ export interface TrainFlags {
   readonly dropout?: number;
   readonly causal?: boolean;
   readonly evaluateEvery?: number;
+  readonly validations?: number;
   readonly tests?: number;
   readonly seed: number;
   readonly pretraining?: boolean;
@@ -51,6 +52,7 @@ export function withTraining(command: Command): Command {
     .option("--dropout <rate>", "dropout behind each part of a block", share)
     .option("--causal", "no token sees those after it, as fast weights need")
     .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
+    .option("--validations <n>", "batches of the validation split that a look takes", count)
     .option("--tests <n>", "at most so many batches of the test split", count)
     .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
     .option("--threads <n>", "threads; results are the same bits for any number", count, 1)
