@@ -28,11 +28,3 @@ function comparison(ratio: number): string {
 function ms(value: number): string {
   return `${value.toFixed(value < 1 ? 3 : 2).padStart(8)} ms`;
 }
-
-/** Rows as columns that line up: the first to the left, numbers to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const line = (row: readonly string[]): string =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ");
-  return rows.map(line).join("\n");
-}

@@ -1,12 +1,12 @@
 // npm run profile [-- --help]: where the time of a training step goes.
-import { wasm } from "@fmmformer/kernels/wasm";
+import { profileTable, wasm } from "@fmmformer/kernels/wasm";
 import { CommandError, commandLine, optionsHelp, runCommand } from "./command-line.ts";
-import { table } from "./lines.ts";
 import { trainingStep } from "./training-step.ts";
 
 const help = `npm run profile -- [--threads T] [--tokens N] [--batch B] [--json]
 
 Shows, for each kind of step in the program of a training step, what it takes: b 4 and n 2048 unless told.
+"npm run fmmformer -- profile TASK" does so for the model of a task.
 GB/s are of what kernels read and write, whether or not it comes from a cache.
 
 ${optionsHelp}`;
@@ -33,22 +33,7 @@ await runCommand(() => {
     return;
   }
 
-  const total = stats.kinds.reduce((sum, { ms = 0 }) => sum + ms, 0);
-  const row = (name: string, count: number, ms: number, flop: number, bytes: number): string[] => [
-    name,
-    `${count}`,
-    ms.toFixed(2),
-    `${((100 * ms) / total).toFixed(1)} %`,
-    flop > 0 ? (flop / ms / 1e6).toFixed(1) : "",
-    (bytes / ms / 1e6).toFixed(1),
-  ];
-  console.log(
-    table([
-      ["kind", "how many", "ms", "share", "GFLOP/s", "GB/s"],
-      ...stats.kinds.map(({ kind, steps, ms = 0, flop, bytesMoved }) => row(kind, steps, ms, flop, bytesMoved)),
-      row("all", stats.steps, total, stats.flop, stats.bytesMoved),
-    ]),
-  );
+  console.log(profileTable(stats));
   const median = walls.sort((a, b) => a - b)[walls.length >> 1];
   console.log(
     `\n${step.shape}, threads ${settings.threads}: ${walls.length} runs, median ${median.toFixed(2)} ms from call to loss, ${(stats.peakBytes / 1e6).toFixed(1)} MB`,

@@ -239,6 +239,31 @@ digits.png has images
   assert.ok(!existsSync(join(folder, "copy.png")));
 });
 
+test("a profile tells where the time of a step goes and writes nothing, whoever stops reading it", () => {
+  const args = ["profile", "digits", "--attention", "band", ...tiny.slice(0, 6), "--batch", "4", "--runs", "2"];
+  const before = readdirSync(folder);
+  const { stdout, stderr } = fmmformer(...args);
+  const lines = stdout.trimEnd().split("\n");
+  assert.match(lines[0], /^kind +how many +MFLOP +MB +ms +share +GFLOP\/s +GB\/s$/, stderr);
+  assert.ok(lines.some((line) => line.startsWith("nearField.pullback")));
+  const last =
+    /^digits, band: (\d+) parameters, 4 × 196 tokens a step, threads 1; 2 steps, median [\d.]+ ms, minimum [\d.]+: \d+ tokens\/s, [\d.]+ MB at once$/;
+  assert.match(lines[lines.length - 1], last);
+  const { tokens, kinds } = JSON.parse(fmmformer(...args, "--json").stdout) as {
+    tokens: number;
+    kinds: { ms: number }[];
+  };
+  assert.equal(tokens, 4 * 196);
+  assert.ok(kinds.every(({ ms }) => ms >= 0));
+  const head = spawnSync("sh", ["-c", '"$@" | head -1', "sh", process.execPath, ...node, ...args], {
+    cwd: folder,
+    encoding: "utf8",
+    env: env(),
+  });
+  assert.deepEqual([head.stdout.match(/^kind .*\n$/)?.length, head.stderr], [1, ""]);
+  assert.deepEqual(readdirSync(folder), before);
+});
+
 test("options of a task are numbers or text, and go to its reader where there are files", () => {
   const small = fmmformer("data", "listops", "--set", "size=small,train=50", "--examples", "1");
   assert.match(small.stdout, /^listOps: classify, 16 ids, 32 tokens, 10 classes\n {2}train +50\n/, small.stderr);

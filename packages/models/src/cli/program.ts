@@ -7,8 +7,9 @@ import { curves, efficiency, rank } from "./figure.ts";
 import { count, list, nonNegative, numbers, positive, settings, whole } from "./flag-values.ts";
 import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
+import { type ProfileFlags, profileTask } from "./profile.ts";
 import { trainRun } from "./train.ts";
-import { type TrainFlags, withTraining } from "./train-flags.ts";
+import { type TrainFlags, withModel, withTraining } from "./train-flags.ts";
 
 /** The command `fmmformer`. */
 export function program(): Command {
@@ -37,6 +38,13 @@ export function program(): Command {
       "\nFinished runs are not run again, and one that was stopped goes on. An order is claimed of three seeds or more.",
     )
     .action((task: string, flags: CompareFlags) => compare(task, flags));
+  withModel(
+    command.command("profile").description("show where the time of a training step on a task goes").argument("<task>"),
+  )
+    .option("--runs <n>", "steps to time", count, 5)
+    .option("--json", "as JSON")
+    .addHelpText("after", "\nGB/s are of what kernels read and write, whether or not it comes from a cache.")
+    .action((task: string, flags: ProfileFlags) => profileTask(task, flags));
   command
     .command("evaluate")
     .description("measure the best parameters of a run on its test split")

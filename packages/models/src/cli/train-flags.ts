@@ -32,8 +32,8 @@ export interface TrainFlags {
   readonly from?: string;
 }
 
-/** Give a command these flags. */
-export function withTraining(command: Command): Command {
+/** Give a command the flags that choose a model, its task and a step. */
+export function withModel(command: Command): Command {
   return command
     .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
     .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
@@ -46,16 +46,21 @@ export function withTraining(command: Command): Command {
     .option("--layers <n>", "blocks", count)
     .option("--heads <h>", "heads", count)
     .option("--hidden <n>", "width inside the feed-forward parts", count)
-    .option("--steps <n>", "steps", count)
     .option("--batch <n>", "examples in a step", count)
     .option("--learning-rate <rate>", "the largest learning rate", positive)
     .option("--dropout <rate>", "dropout behind each part of a block", share)
     .option("--causal", "no token sees those after it, as fast weights need")
+    .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
+    .option("--threads <n>", "threads; results are the same bits for any number", count, 1);
+}
+
+/** Give a command these flags. */
+export function withTraining(command: Command): Command {
+  return withModel(command)
+    .option("--steps <n>", "steps", count)
     .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
     .option("--validations <n>", "batches of the validation split that a look takes", count)
     .option("--tests <n>", "at most so many batches of the test split", count)
-    .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
-    .option("--threads <n>", "threads; results are the same bits for any number", count, 1)
     .option("--out <dir>", "folder of the run; runs/<task>-<attention>-<seed> unless told")
     .option("--resume", "go on where the run in the folder was stopped")
     .option("--force", "replace the run in the folder");

@@ -5,6 +5,7 @@ import {
   isTensor,
   jit,
   random,
+  type Stats,
   type Tensor,
   valueAndGrad,
 } from "@fmmformer/autodiff";
@@ -59,12 +60,15 @@ export interface Stepper<Params> {
   next(): StepValues;
   /** Read where training is. The engine keeps it in its own memory until then, so this costs a copy. */
   state(): TrainState<Params>;
+  /** What a step costs; null before the first, and where the engine does not tell. */
+  stats(): Stats | null;
 }
 
 /** Training on an engine that answers later: state and parameters stay on its device between steps. */
 export interface AsyncStepper<Params> {
   next(): Promise<StepValues>;
   state(): Promise<TrainState<Params>>;
+  stats(): Stats | null;
 }
 
 /**
@@ -129,6 +133,7 @@ export function stepper<Params>(
         const read = await engine.read({ params, optimizer: state });
         return { ...read, step };
       },
+      stats: compiled.stats,
     };
   }
   return {
@@ -137,5 +142,6 @@ export function stepper<Params>(
       for (const x of flatten([params, state]).leaves) if (isTensor(x)) void x.data;
       return { params, optimizer: state, step };
     },
+    stats: compiled.stats,
   };
 }
