@@ -101,7 +101,8 @@ test("image reads IDX files, compressed or not, of any size", async () => {
       [0, 126, 127, 128, 129, 130, 131],
     ],
   );
-  const { width, height, pixels } = task.image(task.example("validation", 0));
+  const held = all(task, "validation").find(({ tokens }) => tokens[5] === 95);
+  const { width, height, pixels } = task.image(held!);
   assert.deepEqual([width, height, pixels[5]], [3, 2, Math.fround(95 / 255)]);
   assert.match(task.describe(task.example("test", 1)), /^.*\n.*\nis of class 0$/);
 });

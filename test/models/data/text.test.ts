@@ -25,12 +25,12 @@ test("text reads aclImdb by bytes, without unlabelled texts, and validates on th
   const task = await text({ dir: folder(reviews), cache: null });
   assert.deepEqual(task.examples, { train: 4, validation: 3, test: 3 });
   assert.deepEqual([task.vocabulary, task.length, task.classes, task.kind], [257, 1024, 2, "classify"]);
-  assert.deepEqual(all(task, "test"), ["neg: bad", "pos: très bon", "pos: good"]);
+  assert.deepEqual(all(task, "test").sort(), ["neg: bad", "pos: good", "pos: très bon"]);
   assert.deepEqual(all(task, "validation"), all(task, "test"));
   const long = `neg: ${"long ".repeat(200)}`;
   const train = ['neg: dull,\r\n"really"', long, "pos: fine\n\n", "pos: �\0A"];
   assert.deepEqual(all(task, "train").sort(), train.sort());
-  const { tokens, mask, labels } = task.example("test", 0);
+  const { tokens, mask, labels } = task.example("test", all(task, "test").indexOf("neg: bad"));
   assert.deepEqual([...tokens.subarray(0, 5)], [99, 98, 101, 0, 0]);
   assert.deepEqual([...mask!.subarray(0, 5)], [1, 1, 1, 0, 0]);
   assert.deepEqual([...labels], [0]);
@@ -53,6 +53,19 @@ test("text sets a share of the training texts apart, the same under every seed",
   assert.notDeepEqual(all(one, "train"), all(other, "train"));
   assert.deepEqual(new Set(all(one, "train")), new Set(all(other, "train")));
   assert.equal(new Set([...all(one, "train"), ...all(one, "validation")]).size, 40);
+});
+
+test("the first texts of a split are a sample of it, though files lie class by class, and the same under every seed", async () => {
+  const files: Record<string, string> = {};
+  for (let i = 0; i < 200; i++) files[`${i % 2 ? "train" : "test"}/${i < 100 ? "neg" : "pos"}/${i}.txt`] = `text ${i}`;
+  const dir = folder(files);
+  const [one, other] = await Promise.all([1, 2].map((seed) => text({ dir, cache: null, seed })));
+  for (const split of ["train", "validation", "test"] as const) {
+    const { labels } = one.batch(split, 0, 40);
+    const ofOne = Array.from(labels.data).filter((label) => label === 1).length;
+    assert.ok(ofOne > 10 && ofOne < 30, `${split}: ${ofOne} of 40`);
+  }
+  assert.deepEqual(all(one, "test"), all(other, "test"));
 });
 
 test("text splits any folder with a folder per class", async () => {

@@ -9,15 +9,24 @@ export type Places = Readonly<Record<Split, Int32Array>>;
 /** Rows by split and index. */
 export interface RowSplits {
   readonly examples: Readonly<Record<Split, number>>;
-  /** Read the row of an example; those for training come in a new order every epoch. */
+  /**
+   * Read the row of an example. Those for training come in a new order every epoch; the others in one that is drawn once for all seeds, since
+   * files may lie class by class: the first of a split are a sample of it.
+   */
   read(split: Split, index: number): Uint8Array;
 }
 
 export function rowSplits(rows: Rows<unknown>, places: Places, seed: number): RowSplits {
-  const inOrder = epochOrder(seed, places.train);
+  const { train, validation, test } = places;
+  const [ofTraining, ofValidation, ofTest] = [epochOrder(seed, train), mixed(validation), mixed(test)];
+  const placeOf: Readonly<Record<Split, (index: number) => number>> = {
+    train: ofTraining,
+    validation: (index) => ofValidation[index],
+    test: (index) => ofTest[index],
+  };
   return {
-    examples: { train: places.train.length, validation: places.validation.length, test: places.test.length },
-    read: (split, index) => rows.read(split === "train" ? inOrder(index) : places[split][index]),
+    examples: { train: train.length, validation: validation.length, test: test.length },
+    read: (split, index) => rows.read(placeOf[split](index)),
   };
 }
 
@@ -28,7 +37,11 @@ export function placesBetween(from: number, to: number): Int32Array {
 
 /** Keep a share of some places apart, drawn once for all seeds: at least one where the share is not 0. */
 export function holdOut(places: Int32Array, share: number): readonly [rest: Int32Array, held: Int32Array] {
-  const drawn = stream(0, "all", 0).shuffle(Int32Array.from(places));
+  const drawn = mixed(places);
   const held = share === 0 ? 0 : Math.max(1, Math.round(share * places.length));
   return [drawn.slice(held).sort(), drawn.slice(0, held).sort()];
+}
+
+function mixed(places: Int32Array): Int32Array {
+  return stream(0, "all", 0).shuffle(Int32Array.from(places));
 }

@@ -2,7 +2,7 @@ import { type Tensor, tensor } from "@fmmformer/autodiff";
 
 /**
  * Training examples never occur in the other splits: how a task sees to that is said in its file. The validation split is for choices,
- * the test split for what is reported.
+ * the test split for what is reported. The first examples of a split are a sample of it: part of one may stand for the whole.
  */
 export type Split = "train" | "validation" | "test";
 
