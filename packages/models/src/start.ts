@@ -1,8 +1,8 @@
 // The main job: an FMMformer and its band-only and linear-only sisters, on real digits and on a task that needs both fields.
-import { availableParallelism } from "node:os";
 import { tensor } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import type { AttentionOptions } from "./attention/kinds.ts";
+import { defaultThreads } from "./cli/default-threads.ts";
 import { type FmmformerOptions, fmmformer } from "./fmmformer.ts";
 import { adamw } from "./optimizers/adam.ts";
 import { clipByGlobalNorm } from "./optimizers/clipping.ts";
@@ -34,7 +34,7 @@ interface Experiment {
   readonly bounds?: { readonly [model: string]: number };
 }
 
-const engine = wasm({ threads: Math.min(4, availableParallelism()) });
+const engine = wasm({ threads: defaultThreads });
 const models = ["fmm", "band", "linear"] as const;
 const images = digits({ side: 14 });
 const board = switchBoard();

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { taskNames } from "../tasks/open-task.ts";
 import { type CompareFlags, compare } from "./compare.ts";
 import { inspect } from "./data.ts";
+import { defaultThreads } from "./default-threads.ts";
 import { evaluateRun } from "./evaluate.ts";
 import { curves, efficiency, rank } from "./figure.ts";
 import { count, list, nonNegative, numbers, positive, settings, whole } from "./flag-values.ts";
@@ -62,7 +63,7 @@ export function program(): Command {
       count,
     )
     .option("--data <dir>", "where the task's files are now")
-    .option("--threads <n>", "threads", count, 1)
+    .option("--threads <n>", "threads", count, defaultThreads)
     .option("--json", "as JSON")
     .action(evaluateRun);
   command

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { TaskOptions } from "../experiments/experiment.ts";
+import { defaultThreads } from "./default-threads.ts";
 import { count, list, positive, settings, share, whole } from "./flag-values.ts";
 
 /** What `train` and its sisters take besides the task. */
@@ -51,7 +52,7 @@ export function withModel(command: Command): Command {
     .option("--dropout <rate>", "dropout behind each part of a block", share)
     .option("--causal", "no token sees those after it, as fast weights need")
     .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
-    .option("--threads <n>", "threads; results are the same bits for any number", count, 1);
+    .option("--threads <n>", "threads; results are the same bits for any number", count, defaultThreads);
 }
 
 /** Give a command these flags. */
