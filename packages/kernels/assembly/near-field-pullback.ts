@@ -270,7 +270,7 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
         const biases = hasBias ? bias + bytes(t) : zeros;
         scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
         const ofTile = dropped + <usize>(head * n + i) * slots + t;
-        if (dropped) drop(ds, count, rows, ofTile, slots, kept);
+        if (dropped) drop(ds, count, rows, ofTile, <usize>slots, kept);
         pull(s, ds, count, lanes, shifts, ofRows, alone);
 
         if (own && ofQueries) {
@@ -284,7 +284,7 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
           sumQueries(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
         }
         if (ofValues) {
-          if (dropped) drop(s, count, rows, ofTile, slots, kept);
+          if (dropped) drop(s, count, rows, ofTile, <usize>slots, kept);
           const to = dv + <usize>(origin + j) * dvRow;
           sumQueries(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
         }

@@ -183,7 +183,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
         from = shown;
         fromRow = bytes(width);
       }
-      if (dropped) drop(s, count, rows, dropped + <usize>(head * n + begin) * slots + t, slots, load<f32>(at, 116));
+      if (dropped) drop(s, count, rows, dropped + <usize>(head * n + begin) * slots + t, <usize>slots, load<f32>(at, 116));
       sumKeys(o, oRow, s, count, rows, from, fromRow, m, fresh, keep, factor, spare);
       t += count;
       fresh = false;
