@@ -58,12 +58,37 @@ export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): b
   for (let j = end; j < count; j++) store<f32>(to + bytes(j), -Infinity);
   let any = begin > 0 || end < count;
   if (!mask) return any;
-  for (let j = begin; j < end; j++) {
-    if (load<f32>(mask + bytes(origin + j)) != 0) continue;
+  const from = mask + bytes(origin);
+  let masked = f32x4.splat(0);
+  let j = begin;
+  for (; j + 4 <= end; j += 4) {
+    const zero = f32x4.eq(v128.load(from + bytes(j)), f32x4.splat(0));
+    v128.store(to + bytes(j), v128.and(zero, f32x4.splat(-Infinity)));
+    masked = v128.or(masked, zero);
+  }
+  for (; j < end; j++) {
+    if (load<f32>(from + bytes(j)) != 0) continue;
     store<f32>(to + bytes(j), -Infinity);
     any = true;
   }
-  return any;
+  return any || v128.any_true(masked);
+}
+
+/** Whether the mask, if there is one, shows a key from `begin` to `end`. */
+export function shows(mask: usize, begin: i32, end: i32): bool {
+  if (!mask) return true;
+  for (; begin < end; begin++) if (load<f32>(mask + bytes(begin)) != 0) return true;
+  return false;
+}
+
+/** Fill rows of any width with zeros; `memory.fill` costs more than a row. */
+export function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
+  const body = bytes(width & ~3);
+  for (; rows > 0; rows--, to += toRow) {
+    let x: usize = 0;
+    for (; x < body; x += 16) v128.store(to + x, f32x4.splat(0));
+    for (; x < bytes(width); x += 4) store<f32>(to + x, 0);
+  }
 }
 
 /** Copy rows from `origin` on, padded with zeros to whole vectors; a row of zeros for each that is hidden. */
@@ -80,7 +105,7 @@ export function copyShown(
   const body = bytes(width & ~3);
   for (let j = 0; j < count; j++, to += row) {
     if (load<f32>(hidden + bytes(j)) != 0) {
-      memory.fill(to, 0, row);
+      clearRows(to, row, 1, padded(width));
       continue;
     }
     if (body < row) v128.store(to + body, f32x4.splat(0));
