@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor } from "@fmmformer/autodiff";
+import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor, tensor } from "@fmmformer/autodiff";
 import {
   adamUpdate,
   causalProduct,
@@ -57,7 +57,7 @@ const runs = { numRuns: 20 };
 
 test("the near field", () => {
   const options = fc.record({
-    bandwidth: fc.constantFrom(1, 2, 3, 6, 11, 40),
+    bandwidth: fc.constantFrom(1, 2, 3, 5, 6, 11, 40),
     causal: fc.boolean(),
     masked: fc.boolean(),
     biased: fc.boolean(),
@@ -84,6 +84,36 @@ test("the near field under a wide band, and with dropout", () => {
   for (const bandwidth of [4, 100]) {
     const dropped = (x: Tensor): Tensor => nearField(x, x, x, { bandwidth, dropout });
     runsAlike(dropped, [q], engines, { tolerance: 1e-5 });
+  }
+});
+
+test("the near field of padded sequences under narrow bands, with heads side by side that are taken together or not", () => {
+  // Blocks are of 64 queries: what some of them see lies in the block before them, or in that behind.
+  const n = 150;
+  const shown = [
+    [0, 150],
+    [0, 64],
+    [128, 150],
+    [0, 0],
+  ];
+  const b = shown.length;
+  const mask = tensor(shown.map(([first, end]) => Array.from({ length: n }, (_, j) => first <= j && j < end)));
+  const swap = (x: Tensor): Tensor => swapAxes(x, 1, 2);
+  const draw = (at: number, shape: readonly number[]): Tensor => random.normal(random.key(at), shape);
+  for (const [h, d, m, bandwidth, causal] of [
+    [2, 32, 32, 5, false],
+    [4, 16, 16, 20, true],
+    [6, 50, 50, 2, false], // 300 numbers: 3 heads together
+    [5, 60, 60, 5, true], // each on its own
+    [3, 6, 7, 1, false],
+    [2, 5, 4, 4, false],
+  ] as const) {
+    const rule = { bandwidth, causal, mask, dropout: { rate: 0.3, key: random.key(bandwidth) } };
+    const op = (q: Tensor, k: Tensor, v: Tensor, bias: Tensor): Tensor =>
+      nearField(swap(q), swap(k), swap(v), { ...rule, bias });
+    const [q, k, v] = [draw(1, [b, n, h, d]), draw(2, [b, n, h, d]), draw(3, [b, n, h, m])];
+    const bias = draw(4, [h, causal ? bandwidth : 2 * bandwidth - 1]);
+    runsAlike(op, [q, k, v, bias], engines, { tolerance: 1e-5 });
   }
 });
 

@@ -1,7 +1,8 @@
 import { headOf } from "./low-rank-field";
-import { bytes, dots, padded, padRows, touch, transpose } from "./low-rank-tile";
+import { bytes, dots, mulAdd, padded, padRows, touch, transpose } from "./low-rank-tile";
 import {
   BLOCK,
+  clearRows,
   copyShown,
   drop,
   exponentials,
@@ -10,6 +11,7 @@ import {
   KEYS_ROW,
   REACH,
   scores,
+  shows,
   sumKeys,
   sumQueries,
   TILE,
@@ -18,7 +20,7 @@ import {
 } from "./near-field-tile";
 import { first } from "./share";
 
-// p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i;
+// p_ij = e^{t_ij − L_i} again from the logits; ds_ij = p_ij (g_i·v_j − D_i) with D_i = g_i·o_i = Σ_j p_ij g_i·v_j;
 // dq_i = scale Σ_j ds_ij k_j, dk_j = scale Σ_i ds_ij q_i, dv_j = Σ_i p_ij g_i, dbias_t = Σ_i ds_{i, i − left + t}.
 // With dropout z, g_i·v_j and the p_ij of dv_j are multiplied by z_ij.
 // A unit of work writes the cotangents of the tokens of a segment, so it goes over the queries that reach its keys: its
@@ -52,10 +54,11 @@ function pulled(p: usize, products: usize, factor: v128, ofRow: v128): void {
 }
 
 /**
- * Logits to p and products g_i·v_j to ds. Where all of a row is here, `normalise` divides by its sum, which is 1 but
- * for the rounding of L: that is coarse where logits are large.
+ * Logits to p and products g_i·v_j to ds. Where a row is here as a `whole`, p is divided by its sum, which is 1 but for
+ * the rounding of L, coarse where logits are large; and D is found here, so that nobody has to read o. Else `ofRows` are
+ * the D.
  */
-function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, ofRows: usize, normalise: bool): void {
+function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, ofRows: usize, whole: bool): void {
   const end = s + <usize>count * TILE_ROW;
   const apart = products - s;
   for (let x: usize = 0; x < bytes(lanes); x += 64, shifts += 64, ofRows += 64) {
@@ -63,27 +66,52 @@ function pull(s: usize, products: usize, count: i32, lanes: i32, shifts: usize, 
     const shiftB = v128.load(shifts, 16);
     const shiftC = v128.load(shifts, 32);
     const shiftD = v128.load(shifts, 48);
-    let a = f32x4.splat(0);
+    for (let at = s + x; at < end; at += TILE_ROW) exponentials(at, shiftA, shiftB, shiftC, shiftD);
+    let a = f32x4.splat(1);
     let b = a;
     let c = a;
     let d = a;
-    for (let at = s + x; at < end; at += TILE_ROW) {
-      exponentials(at, shiftA, shiftB, shiftC, shiftD);
-      a = f32x4.add(a, v128.load(at));
-      b = f32x4.add(b, v128.load(at, 16));
-      c = f32x4.add(c, v128.load(at, 32));
-      d = f32x4.add(d, v128.load(at, 48));
+    if (whole) {
+      a = f32x4.splat(0);
+      b = a;
+      c = a;
+      d = a;
+      let ofA = a;
+      let ofB = a;
+      let ofC = a;
+      let ofD = a;
+      for (let at = s + x; at < end; at += TILE_ROW) {
+        let p = v128.load(at);
+        a = f32x4.add(a, p);
+        ofA = mulAdd(ofA, p, v128.load(at + apart));
+        p = v128.load(at, 16);
+        b = f32x4.add(b, p);
+        ofB = mulAdd(ofB, p, v128.load(at + apart, 16));
+        p = v128.load(at, 32);
+        c = f32x4.add(c, p);
+        ofC = mulAdd(ofC, p, v128.load(at + apart, 32));
+        p = v128.load(at, 48);
+        d = f32x4.add(d, p);
+        ofD = mulAdd(ofD, p, v128.load(at + apart, 48));
+      }
+      a = inverse(a);
+      b = inverse(b);
+      c = inverse(c);
+      d = inverse(d);
+      v128.store(ofRows, f32x4.mul(ofA, a));
+      v128.store(ofRows, f32x4.mul(ofB, b), 16);
+      v128.store(ofRows, f32x4.mul(ofC, c), 32);
+      v128.store(ofRows, f32x4.mul(ofD, d), 48);
     }
-    const one = f32x4.splat(1);
-    a = normalise ? inverse(a) : one;
-    b = normalise ? inverse(b) : one;
-    c = normalise ? inverse(c) : one;
-    d = normalise ? inverse(d) : one;
+    const dA = v128.load(ofRows);
+    const dB = v128.load(ofRows, 16);
+    const dC = v128.load(ofRows, 32);
+    const dD = v128.load(ofRows, 48);
     for (let at = s + x; at < end; at += TILE_ROW) {
-      pulled(at, at + apart, a, v128.load(ofRows));
-      pulled(at + 16, at + apart + 16, b, v128.load(ofRows, 16));
-      pulled(at + 32, at + apart + 32, c, v128.load(ofRows, 32));
-      pulled(at + 48, at + apart + 48, d, v128.load(ofRows, 48));
+      pulled(at, at + apart, a, dA);
+      pulled(at + 16, at + apart + 16, b, dB);
+      pulled(at + 32, at + apart + 32, c, dC);
+      pulled(at + 48, at + apart + 48, d, dD);
     }
   }
 }
@@ -99,30 +127,21 @@ function addRowSums(to: usize, tile: usize, count: i32, lanes: i32): void {
   }
 }
 
-/** Fill rows with zeros; `memory.fill` costs more than a row. */
-function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
-  const body = bytes(width & ~3);
-  for (; rows > 0; rows--, to += toRow) {
-    let x: usize = 0;
-    for (; x < body; x += 16) v128.store(to + x, f32x4.splat(0));
-    for (; x < bytes(width); x += 4) store<f32>(to + x, 0);
-  }
-}
-
 /**
  * The cotangents of queries, keys and values, those that are wanted, and of the bias in parts; those of masked keys are
- * 0. A unit, one of b · h · ⌈n / segment⌉, takes up to left + right queries of its neighbours again: with segments of
+ * 0. A unit, one of b · h / heads · ⌈n / segment⌉ of some heads together, takes up to left + right queries of its neighbours again: with segments of
  * max(256, 2 (left + right + 1)) tokens or more that costs less than a tenth. Sums depend on the segment: it must not
  * depend on the number of workers.
  * words: 0 … 19 as of nearField ·
- *   20 o (b, h, n, m) · 21 its strides of batch · 22 head · 23 row ·
+ *   20 o (b, h, n, m), read in windows of more than 64 diagonals · 21 its strides of batch · 22 head · 23 row ·
  *   24 L (b, h, n), contiguous · 25 mask · 26 … 27 as of nearField ·
  *   28 g (b, h, n, m) · 29 its strides of batch · 30 head · 31 row ·
  *   32 dq (b, h, n, d) or 0 · 33 its strides of batch · 34 head · 35 row ·
  *   36 dk (b, h, n, d) or 0 · 37 its strides of batch · 38 head · 39 row ·
  *   40 dv (b, h, n, m) or 0 · 41 its strides of batch · 42 head · 43 row ·
  *   44 parts of dbias (b, h, ⌈n / segment⌉, left + right + 1), contiguous, or 0 · 45 tokens of a segment ·
- *   46 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 47 1 / (1 − rate)
+ *   46 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 47 1 / (1 − rate) ·
+ *   48 heads taken together, as of nearField, with those of dk and dv side by side too
  * scratch: 4 (64 (d + m + D + M) + 176 max(d, m) + 257 max(D, M) + 10752) bytes, D and M being d and m rounded up to 4
  */
 export function nearFieldPullback(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -151,6 +170,7 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   const segment = load<i32>(at, 180);
   const dropped = <usize>load<u32>(at, 184);
   const kept = load<f32>(at, 188);
+  const together = load<i32>(at, 192);
 
   const features = padded(d);
   const width = padded(m);
@@ -176,121 +196,136 @@ export function nearFieldPullback(at: usize, scratch: usize, worker: i32, worker
   }
   memory.fill(zeros, 0, bytes(REACH));
 
-  const apart = qRow > bytes(d) && slots <= GROUP;
+  const alone = slots <= GROUP;
+  const apart = qRow > bytes(d) && alone;
+  const beside = together == 1 || <usize>load<u32>(at, 120) == bytes(m);
   const segments = (n + segment - 1) / segment;
-  const units = load<i32>(at) * h * segments;
+  const units = ((load<i32>(at) * h) / together) * segments;
   const last = first(units, worker + 1, workers);
   for (let unit = first(units, worker, workers); unit < last; unit++) {
-    const head = unit / segments;
+    const firstHead = (unit / segments) * together;
+    const nextHead = firstHead + together;
     const begin = (unit % segments) * segment;
     const end = min(n, begin + segment);
-    const q = headOf(at + 32, head, h);
-    const k = headOf(at + 48, head, h);
-    const v = headOf(at + 64, head, h);
-    const o = headOf(at + 80, head, h);
-    const g = headOf(at + 112, head, h);
-    const dq = headOf(at + 128, head, h);
-    const dk = headOf(at + 144, head, h);
-    const dv = headOf(at + 160, head, h);
-    const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(head / h) * <usize>load<u32>(at, 104) : 0;
-    const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zeros;
-    const part = parts + bytes(unit) * <usize>slots;
-    if (parts) memory.fill(part, 0, bytes(slots));
-    if (ofKeys) clearRows(dk + <usize>begin * dkRow, dkRow, end - begin, d);
-    if (ofValues) clearRows(dv + <usize>begin * dvRow, dvRow, end - begin, m);
+    const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(firstHead / h) * <usize>load<u32>(at, 104) : 0;
+    for (let head = firstHead; parts && head < nextHead; head++) {
+      memory.fill(parts + bytes(head * segments + unit % segments) * <usize>slots, 0, bytes(slots));
+    }
 
     const gathers = ofKeys || ofValues;
     const lastQuery = gathers ? min(n, end + left) : end;
     let rows = 0;
+    let cleared = begin;
     for (let i = gathers ? max(0, begin - right) : begin; i < lastQuery; i += rows) {
       const own = i >= begin && i < end;
       rows = min(BLOCK, (i < begin ? begin : own ? end : lastQuery) - i);
       const lanes = (rows + 15) & ~15;
-      let fromQueries = q + <usize>i * qRow;
-      let queryRow = qRow;
-      if (apart) {
-        const firstKey = min(n, i + right);
-        const endKey = min(n, i + rows + right);
-        touch(spare, q, qRow, i, i + rows, d);
-        touch(spare, g, gRow, i, i + rows, m);
-        touch(spare, o, oRow, i, i + rows, m);
-        touch(spare, k, kRow, firstKey, endKey, d);
-        touch(spare, v, vRow, firstKey, endKey, m);
-      }
-      if (features != d) {
-        queryRow = bytes(features);
-        padRows(queries, queryRow, fromQueries, qRow, rows, d);
-        fromQueries = queries;
-      }
-      let fromCotangents = g + <usize>i * gRow;
-      let cotangentRow = gRow;
-      if (width != m) {
-        cotangentRow = bytes(width);
-        padRows(cotangents, cotangentRow, fromCotangents, gRow, rows, m);
-        fromCotangents = cotangents;
-      }
-      if (rows < lanes) {
-        memory.fill(qt, 0, bytes(BLOCK * d));
-        memory.fill(gt, 0, bytes(BLOCK * m));
-        memory.fill(ofRows, 0, bytes(BLOCK));
-      }
-      turnByFours(qt, fromQueries, queryRow, rows, d);
-      turnByFours(gt, fromCotangents, cotangentRow, rows, m);
-      dots(ofRows, fromCotangents, cotangentRow, o + <usize>i * oRow, oRow, rows, m);
-      shiftsOf(shifts, logSumExp + bytes(head * n + i), rows);
+      const reached = min(n, i + rows + right);
+      const toClear = max(cleared, min(end, reached));
+      const seen = shows(mask, max(0, i - left), reached);
+      for (let head = firstHead; head < nextHead; head++) {
+        const q = headOf(at + 32, head, h);
+        const k = headOf(at + 48, head, h);
+        const v = headOf(at + 64, head, h);
+        const o = headOf(at + 80, head, h);
+        const g = headOf(at + 112, head, h);
+        const dq = headOf(at + 128, head, h);
+        const dk = headOf(at + 144, head, h);
+        const dv = headOf(at + 160, head, h);
+        const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zeros;
+        const part = parts + bytes(head * segments + unit % segments) * <usize>slots;
+        let fromQueries = q + <usize>i * qRow;
+        let queryRow = qRow;
+        if (head == firstHead) {
+          if (ofKeys) clearRows(dk + <usize>cleared * dkRow, dkRow, toClear - cleared, together * d);
+          if (ofValues) clearRows(dv + <usize>cleared * dvRow, dvRow, toClear - cleared, together * m);
+          if (apart && seen) {
+            const firstKey = min(n, i + right);
+            touch(spare, q, qRow, i, i + rows, together * d);
+            if (beside) touch(spare, g, gRow, i, i + rows, together * m);
+            touch(spare, k, kRow, firstKey, reached, together * d);
+            touch(spare, v, vRow, firstKey, reached, together * m);
+          }
+        }
+        if (!seen) {
+          if (own && ofQueries) clearRows(dq + <usize>i * dqRow, dqRow, rows, d);
+          continue;
+        }
+        if (features != d) {
+          queryRow = bytes(features);
+          padRows(queries, queryRow, fromQueries, qRow, rows, d);
+          fromQueries = queries;
+        }
+        let fromCotangents = g + <usize>i * gRow;
+        let cotangentRow = gRow;
+        if (width != m) {
+          cotangentRow = bytes(width);
+          padRows(cotangents, cotangentRow, fromCotangents, gRow, rows, m);
+          fromCotangents = cotangents;
+        }
+        if (rows < lanes) {
+          memory.fill(qt, 0, bytes(BLOCK * d));
+          memory.fill(gt, 0, bytes(BLOCK * m));
+          memory.fill(ofRows, 0, bytes(BLOCK));
+        }
+        turnByFours(qt, fromQueries, queryRow, rows, d);
+        turnByFours(gt, fromCotangents, cotangentRow, rows, m);
+        if (!alone) dots(ofRows, fromCotangents, cotangentRow, o + <usize>i * oRow, oRow, rows, m);
+        shiftsOf(shifts, logSumExp + bytes(head * n + i), rows);
 
-      // Of wide windows, queries of the neighbours need only the keys of this segment; the others are summed whole.
-      const alone = slots <= GROUP;
-      const lowest = own || alone ? 0 : begin;
-      const highest = own || alone ? n : end;
-      const until = min(slots, highest - i + left);
-      let t = max(0, lowest - i - rows + 1 + left);
-      for (let groups = (until - t + GROUP - 1) / GROUP, fresh = true; groups > 0; groups--) {
-        const count = (until - t + groups - 1) / groups;
-        const origin = i - left + t;
-        const reach = lanes + count - 1;
-        const whole = !hide(hidden, mask, origin, reach, n);
-        let from = v + <usize>origin * vRow;
-        let fromRow = vRow;
-        if (!whole) {
-          copyShown(shown, v, vRow, hidden, origin, reach, m);
-          from = shown;
-          fromRow = bytes(width);
-        }
-        transpose(turned, KEYS_ROW, from, fromRow, reach, m);
-        scores(ds, gt, turned, m, lanes, count, ones, zeros, zeros, 0);
-        from = k + <usize>origin * kRow;
-        fromRow = kRow;
-        if (!whole || features != d) {
-          copyShown(shown, k, kRow, hidden, origin, reach, d);
-          from = shown;
-          fromRow = bytes(features);
-        }
-        transpose(turned, KEYS_ROW, from, fromRow, reach, d);
-        const biases = hasBias ? bias + bytes(t) : zeros;
-        scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
-        const ofTile = dropped + <usize>(head * n + i) * slots + t;
-        if (dropped) drop(ds, count, rows, ofTile, slots, kept);
-        pull(s, ds, count, lanes, shifts, ofRows, alone);
+        // Of wide windows, queries of the neighbours need only the keys of this segment; the others are summed whole.
+        const lowest = own || alone ? 0 : begin;
+        const highest = own || alone ? n : end;
+        const until = min(slots, highest - i + left);
+        let t = max(0, lowest - i - rows + 1 + left);
+        for (let groups = (until - t + GROUP - 1) / GROUP, fresh = true; groups > 0; groups--) {
+          const count = (until - t + groups - 1) / groups;
+          const origin = i - left + t;
+          const reach = lanes + count - 1;
+          const whole = !hide(hidden, mask, origin, reach, n);
+          let from = v + <usize>origin * vRow;
+          let fromRow = vRow;
+          if (!whole) {
+            copyShown(shown, v, vRow, hidden, origin, reach, m);
+            from = shown;
+            fromRow = bytes(width);
+          }
+          transpose(turned, KEYS_ROW, from, fromRow, reach, m);
+          scores(ds, gt, turned, m, lanes, count, ones, zeros, zeros, 0);
+          from = k + <usize>origin * kRow;
+          fromRow = kRow;
+          if (!whole || features != d) {
+            copyShown(shown, k, kRow, hidden, origin, reach, d);
+            from = shown;
+            fromRow = bytes(features);
+          }
+          transpose(turned, KEYS_ROW, from, fromRow, reach, d);
+          const biases = hasBias ? bias + bytes(t) : zeros;
+          scores(s, qt, turned, d, lanes, count, at + 28, hidden, biases, hasBias ? 4 : 0);
+          const ofTile = dropped + <usize>(head * n + i) * slots + t;
+          if (dropped) drop(ds, count, rows, ofTile, <usize>slots, kept);
+          pull(s, ds, count, lanes, shifts, ofRows, alone);
 
-        if (own && ofQueries) {
-          sumKeys(dq + <usize>i * dqRow, dqRow, ds, count, rows, from, fromRow, d, fresh, ones, scales, spare);
+          if (own && ofQueries) {
+            sumKeys(dq + <usize>i * dqRow, dqRow, ds, count, rows, from, fromRow, d, fresh, ones, scales, spare);
+          }
+          if (own && parts) addRowSums(part + bytes(t), ds, count, lanes);
+          const j = max(0, begin - origin);
+          const stop = min(end - origin, rows + count - 1);
+          if (ofKeys) {
+            const to = dk + <usize>(origin + j) * dkRow;
+            sumQueries(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
+          }
+          if (ofValues) {
+            if (dropped) drop(s, count, rows, ofTile, <usize>slots, kept);
+            const to = dv + <usize>(origin + j) * dvRow;
+            sumQueries(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
+          }
+          t += count;
+          fresh = false;
         }
-        if (own && parts) addRowSums(part + bytes(t), ds, count, lanes);
-        const j = max(0, begin - origin);
-        const stop = min(end - origin, rows + count - 1);
-        if (ofKeys) {
-          const to = dk + <usize>(origin + j) * dkRow;
-          sumQueries(to, dkRow, j, stop, ds, count, rows, fromQueries, queryRow, d, ones, scales, spare);
-        }
-        if (ofValues) {
-          if (dropped) drop(s, count, rows, ofTile, slots, kept);
-          const to = dv + <usize>(origin + j) * dvRow;
-          sumQueries(to, dvRow, j, stop, s, count, rows, fromCotangents, cotangentRow, m, ones, ones, spare);
-        }
-        t += count;
-        fresh = false;
       }
+      cleared = toClear;
     }
   }
 }

@@ -58,12 +58,37 @@ export function hide(to: usize, mask: usize, origin: i32, count: i32, n: i32): b
   for (let j = end; j < count; j++) store<f32>(to + bytes(j), -Infinity);
   let any = begin > 0 || end < count;
   if (!mask) return any;
-  for (let j = begin; j < end; j++) {
-    if (load<f32>(mask + bytes(origin + j)) != 0) continue;
+  const from = mask + bytes(origin);
+  let masked = f32x4.splat(0);
+  let j = begin;
+  for (; j + 4 <= end; j += 4) {
+    const zero = f32x4.eq(v128.load(from + bytes(j)), f32x4.splat(0));
+    v128.store(to + bytes(j), v128.and(zero, f32x4.splat(-Infinity)));
+    masked = v128.or(masked, zero);
+  }
+  for (; j < end; j++) {
+    if (load<f32>(from + bytes(j)) != 0) continue;
     store<f32>(to + bytes(j), -Infinity);
     any = true;
   }
-  return any;
+  return any || v128.any_true(masked);
+}
+
+/** Whether the mask, if there is one, shows a key from `begin` to `end`. */
+export function shows(mask: usize, begin: i32, end: i32): bool {
+  if (!mask) return true;
+  for (; begin < end; begin++) if (load<f32>(mask + bytes(begin)) != 0) return true;
+  return false;
+}
+
+/** Fill rows of any width with zeros; `memory.fill` costs more than a row. */
+export function clearRows(to: usize, toRow: usize, rows: i32, width: i32): void {
+  const body = bytes(width & ~3);
+  for (; rows > 0; rows--, to += toRow) {
+    let x: usize = 0;
+    for (; x < body; x += 16) v128.store(to + x, f32x4.splat(0));
+    for (; x < bytes(width); x += 4) store<f32>(to + x, 0);
+  }
 }
 
 /** Copy rows from `origin` on, padded with zeros to whole vectors; a row of zeros for each that is hidden. */
@@ -80,7 +105,7 @@ export function copyShown(
   const body = bytes(width & ~3);
   for (let j = 0; j < count; j++, to += row) {
     if (load<f32>(hidden + bytes(j)) != 0) {
-      memory.fill(to, 0, row);
+      clearRows(to, row, 1, padded(width));
       continue;
     }
     if (body < row) v128.store(to + body, f32x4.splat(0));
@@ -387,13 +412,51 @@ function queriesPart(
   }
 }
 
-/** Multiply rows of a tile by z, 0 where `dropped` is 1 and `kept` else. A query has `slots` bytes there, of which the first is for row 0. */
-export function drop(tile: usize, count: i32, rows: i32, dropped: usize, slots: i32, kept: f32): void {
-  for (const end = tile + bytes(rows); tile < end; tile += 4, dropped += slots) {
+// A byte of each lane of `bits` to the lane's sign and over the whole lane: 4 weights of a diagonal become 0 where it is 1.
+// @ts-ignore: decorator
+@inline
+function dropFour(s: usize, bits: v128, place: i32, kept: v128): void {
+  const gone = i32x4.shr_s(i32x4.shl(bits, 31 - 8 * place), 31);
+  v128.store(s, v128.andnot(f32x4.mul(v128.load(s), kept), gone));
+}
+
+/**
+ * Multiply rows of a tile by z, 0 where `dropped` is 1 and `kept` else. A query has `slots` bytes there, of which the first is for row 0.
+ * Bytes are read by fours, where `count` is no multiple of 4 from before the first.
+ */
+export function drop(tile: usize, count: i32, rows: i32, dropped: usize, slots: usize, kept: f32): void {
+  const factor = f32x4.splat(kept);
+  const rest = count & 3;
+  const behind = 8 * (4 - rest);
+  for (; rows > 0; rows -= 4, tile += 16) {
+    // Behind the last query the bytes of the last are read again, for weights that nothing reads
+    const second = dropped + (rows > 1 ? slots : 0);
+    const third = second + (rows > 2 ? slots : 0);
+    const fourth = third + (rows > 3 ? slots : 0);
     let at = tile;
-    for (let t = 0; t < count; t++, at += TILE_ROW) {
-      store<f32>(at, select<f32>(0, load<f32>(at) * kept, load<u8>(dropped + t)));
+    let t: usize = 0;
+    for (; t + 4 <= <usize>count; t += 4, at += 4 * TILE_ROW) {
+      let bits = v128.load32_zero(dropped + t);
+      bits = v128.load32_lane(second + t, bits, 1);
+      bits = v128.load32_lane(third + t, bits, 2);
+      bits = v128.load32_lane(fourth + t, bits, 3);
+      dropFour(at, bits, 0, factor);
+      dropFour(at + TILE_ROW, bits, 1, factor);
+      dropFour(at + 2 * TILE_ROW, bits, 2, factor);
+      dropFour(at + 3 * TILE_ROW, bits, 3, factor);
     }
+    if (rest) {
+      t = count - 4;
+      let bits = v128.load32_zero(dropped + t);
+      bits = v128.load32_lane(second + t, bits, 1);
+      bits = v128.load32_lane(third + t, bits, 2);
+      bits = v128.load32_lane(fourth + t, bits, 3);
+      bits = i32x4.shr_u(bits, behind);
+      dropFour(at, bits, 0, factor);
+      if (rest > 1) dropFour(at + TILE_ROW, bits, 1, factor);
+      if (rest > 2) dropFour(at + 2 * TILE_ROW, bits, 2, factor);
+    }
+    dropped = fourth + slots;
   }
 }
 

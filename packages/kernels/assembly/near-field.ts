@@ -3,6 +3,7 @@ import { bytes, padded, touch, transpose } from "./low-rank-tile";
 import { log } from "./math/log";
 import {
   BLOCK,
+  clearRows,
   copyShown,
   drop,
   exponentials,
@@ -11,6 +12,7 @@ import {
   KEYS_ROW,
   REACH,
   scores,
+  shows,
   sumKeys,
   TILE,
   TILE_ROW,
@@ -48,12 +50,12 @@ function absorb(s: usize, count: i32, lanes: i32, fresh: bool, top: usize, total
     b = v128.andnot(b, f32x4.eq(b, least));
     c = v128.andnot(c, f32x4.eq(c, least));
     d = v128.andnot(d, f32x4.eq(d, least));
-    exponentials(keep, a, b, c, d);
     let sumA = f32x4.splat(0);
     let sumB = sumA;
     let sumC = sumA;
     let sumD = sumA;
     if (!fresh) {
+      exponentials(keep, a, b, c, d);
       sumA = f32x4.mul(v128.load(total), v128.load(keep));
       sumB = f32x4.mul(v128.load(total, 16), v128.load(keep, 16));
       sumC = f32x4.mul(v128.load(total, 32), v128.load(keep, 32));
@@ -96,7 +98,8 @@ function conclude(lanes: i32, top: usize, total: usize, keep: usize, factor: usi
  *   24 L (b, h, n), contiguous, or 0 ·
  *   25 mask (b, n), 0 hides a key; or 0 · 26 its stride of batch ·
  *   27 bias (h, left + right + 1), contiguous, or 0 ·
- *   28 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 29 1 / (1 − rate)
+ *   28 dropped (b, h, n, left + right + 1), bytes, contiguous, or 0 · 29 1 / (1 − rate) ·
+ *   30 heads taken together, block after block, a divisor of h: where they are several, those of q, k and v lie side by side
  * scratch: 4 (240 d + 128 max(D, M) + 65 M + 5505) bytes, D and M being d and m rounded up to 4
  */
 export function nearField(at: usize, scratch: usize, worker: i32, workers: i32): void {
@@ -114,6 +117,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const logSumExp = <usize>load<u32>(at, 96);
   const hasBias = load<u32>(at, 108) != 0;
   const dropped = <usize>load<u32>(at, 112);
+  const together = load<i32>(at, 120);
 
   const features = padded(d);
   const width = padded(m);
@@ -135,8 +139,9 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
   const units = load<i32>(at) * h * blocks;
   const last = first(units, worker + 1, workers);
   for (let unit = first(units, worker, workers); unit < last; unit++) {
-    const head = unit / blocks;
-    const begin = (unit % blocks) * BLOCK;
+    const member = unit % together;
+    const head = (unit / (together * blocks)) * together + member;
+    const begin = ((unit / together) % blocks) * BLOCK;
     const rows = min(BLOCK, n - begin);
     const lanes = (rows + 15) & ~15;
     const q = headOf(at + 32, head, h);
@@ -145,12 +150,17 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
     const o = headOf(at + 80, head, h) + <usize>begin * oRow;
     const mask = load<u32>(at, 100) ? <usize>load<u32>(at, 100) + <usize>(head / h) * <usize>load<u32>(at, 104) : 0;
     const bias = hasBias ? <usize>load<u32>(at, 108) + bytes(head % h) * <usize>slots : zero;
-    if (apart) {
-      const firstKey = max(0, begin - left);
-      const endKey = min(n, begin + rows + right);
-      touch(spare, q, qRow, begin, begin + rows, d);
-      touch(spare, k, kRow, firstKey, endKey, d);
-      touch(spare, v, vRow, firstKey, endKey, m);
+    const firstKey = max(0, begin - left);
+    const endKey = min(n, begin + rows + right);
+    if (!shows(mask, firstKey, endKey)) {
+      clearRows(o, oRow, rows, m);
+      for (let i = begin; logSumExp && i < begin + rows; i++) store<f32>(logSumExp + bytes(head * n + i), -Infinity);
+      continue;
+    }
+    if (apart && member == 0) {
+      touch(spare, q, qRow, begin, begin + rows, together * d);
+      touch(spare, k, kRow, firstKey, endKey, together * d);
+      touch(spare, v, vRow, firstKey, endKey, together * m);
     }
     if (rows < lanes) memory.fill(qt, 0, bytes(BLOCK * d));
     turnByFours(qt, q + <usize>begin * qRow, qRow, rows, d);
@@ -183,7 +193,7 @@ export function nearField(at: usize, scratch: usize, worker: i32, workers: i32):
         from = shown;
         fromRow = bytes(width);
       }
-      if (dropped) drop(s, count, rows, dropped + <usize>(head * n + begin) * slots + t, slots, load<f32>(at, 116));
+      if (dropped) drop(s, count, rows, dropped + <usize>(head * n + begin) * slots + t, <usize>slots, load<f32>(at, 116));
       sumKeys(o, oRow, s, count, rows, from, fromRow, m, fresh, keep, factor, spare);
       t += count;
       fresh = false;

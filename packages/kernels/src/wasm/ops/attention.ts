@@ -79,6 +79,17 @@ function band(call: Call): {
   return { left, right, slots: left + right + 1, scale: rule.scale };
 }
 
+/**
+ * How many heads the near field takes together, block after block of tokens: those that lie side by side in all that is read and written, as
+ * far as they are 256 numbers wide. Memory then gives whole rows, and the second-level cache keeps them until the last of these heads.
+ */
+function headsTogether(h: number, operands: readonly (readonly Word[])[], widths: readonly number[]): number {
+  if (!operands.every(([at, , head], i) => at === 0 || head === widths[i] * 4)) return 1;
+  let heads = h;
+  while (heads > 1 && heads * Math.max(...widths) > 256) heads = heads % 2 ? 1 : heads / 2;
+  return heads;
+}
+
 export const nearField: FusedOp = {
   takes: inFloat32,
   lower(b, call) {
@@ -87,17 +98,19 @@ export const nearField: FusedOp = {
     const { left, right, slots, scale } = band(call);
     const sizes = sizesOf(inputs.tokens);
     const [batch, h, n, d, m] = sizes;
+    const tokens = inputs.tokens.map((x) => strided(b, x, 3));
     const words = [
       ...sizes,
       left,
       right,
       float(scale),
-      ...inputs.tokens.flatMap((x) => strided(b, x, 3)),
+      ...tokens.flat(),
       ...stridedResult(b, o, 3, inputs.tokens[0]),
       created(b, l),
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
       ...droppedWords(b, call, inputs),
+      headsTogether(h, tokens, [d, d, m]),
     ];
     const scratch = 4 * (240 * (d + 1) + 128 * Math.max(padded(d), padded(m)) + 65 * padded(m) + 5700);
     b.emit({ kernel: "nearField", words, label: "nearField", scratch, flop: 2 * batch * h * n * slots * (d + m) }, [
@@ -115,7 +128,10 @@ export const nearFieldPullback: FusedOp = {
     const { left, right, slots, scale } = band(call);
     const sizes = sizesOf(inputs.tokens);
     const [batch, h, n, d, m] = sizes;
-    const segment = Math.max(batch * h >= 8 ? 1024 : 256, 2 * slots);
+    const tokens = inputs.tokens.map((x) => strided(b, x, 3));
+    const results = [dq, dk, dv].map((y, i) => stridedResult(b, y, 3, inputs.tokens[i]));
+    const heads = headsTogether(h, [...tokens, ...results], [d, d, m, d, d, m]);
+    const segment = Math.max((batch * h) / heads >= 8 ? 1024 : 256, 2 * slots);
     const segments = Math.ceil(n / segment);
     const parts = dbias ? b.space(batch * h * segments * slots * 4) : 0;
     const words = [
@@ -123,16 +139,17 @@ export const nearFieldPullback: FusedOp = {
       left,
       right,
       float(scale),
-      ...inputs.tokens.flatMap((x) => strided(b, x, 3)),
+      ...tokens.flat(),
       ...strided(b, inputs.o, 3),
       dense(b, inputs.l),
       ...maskWords(b, inputs.mask, n),
       inputs.bias ? dense(b, inputs.bias) : 0,
       ...strided(b, inputs.g, 3),
-      ...[dq, dk, dv].flatMap((y, i) => stridedResult(b, y, 3, inputs.tokens[i])),
+      ...results.flat(),
       parts,
       segment,
       ...droppedWords(b, call, inputs),
+      heads,
     ];
     const widest = Math.max(padded(d), padded(m));
     const scratch =
