@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor, tensor } from "@fmmformer/autodiff";
+import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor, tensor, vjp } from "@fmmformer/autodiff";
 import {
   adamUpdate,
   causalProduct,
@@ -143,6 +143,86 @@ test("the far field", () => {
     runsAlike(op, [heads(s, s.d, 0), heads(s, s.d, 1), heads(s, s.m, 2)], engines, { tolerance: 1e-5 });
   });
   fc.assert(law, runs);
+});
+
+type FarArgs = [q: Tensor, k: Tensor, v: Tensor, state: Tensor];
+
+/** A causal far field of three maps from a state on, and tokens for it, (b, h, n, f) and (b, h, n, m) or heads interleaved. */
+function causalField(
+  [b, h, n, f, m]: readonly number[],
+  given: { readonly masked: boolean; readonly interleaved: boolean; readonly normalizer: "none" | "sum" },
+): { readonly op: (...args: FarArgs) => [o: Tensor, state: Tensor]; readonly args: FarArgs } {
+  const s = { b, h, n, d: f, m, seed: n + f, interleaved: given.interleaved };
+  const view = inHeads(s);
+  const features = [featureMaps.elu, featureMaps.tanh, featureMaps.eluFlip];
+  const rule = { features, causal: true, normalizer: given.normalizer, mask: given.masked ? maskOf(s) : null } as const;
+  const state = sigmoid(random.normal(random.key(n), [b, h, features.length, f, m + 1]));
+  return {
+    op: (q, k, v, state) => farField(view(q), view(k), view(v), { ...rule, state, returnState: true }),
+    args: [heads(s, f, 0), heads(s, f, 1), heads(s, m, 2), state],
+  };
+}
+
+test("the causal far field over chunks and segments, from a state on", () => {
+  const sizes = [
+    [1, 2, 0, 3, 2],
+    [1, 2, 1, 3, 5],
+    [2, 3, 5, 6, 2],
+    [2, 2, 16, 8, 4],
+    [2, 4, 33, 5, 7],
+    [1, 2, 300, 7, 3],
+    [1, 1, 513, 9, 17],
+    [2, 4, 513, 3, 1],
+  ];
+  for (const [i, size] of sizes.entries()) {
+    for (const normalizer of ["sum", "none"] as const) {
+      const masked = i % 2 === 0;
+      const interleaved = masked === (normalizer === "sum");
+      const { op, args } = causalField(size, { masked, interleaved, normalizer });
+      runsAlike(op, args, engines, { tolerance: 1e-5 });
+    }
+  }
+});
+
+test("in a plan the causal far field and its pullback are their own kernels", () => {
+  const { op, args } = causalField([1, 2, 300, 5, 6], { masked: false, interleaved: true, normalizer: "sum" });
+  const run = jit((...given: FarArgs) => vjp(op, ...given)[1](op(...given)), { engine: engines[0] });
+  run(...args);
+  const kinds = run.stats()!.kinds.map(({ kind }) => kind);
+  assert.ok(kinds.includes("farField (read)") && kinds.includes("farField.pullback"), kinds.join(", "));
+  assert.ok(!kinds.some((kind) => kind.startsWith("causalProduct")), kinds.join(", "));
+});
+
+test("each cotangent of the causal far field alone, and those of its cotangents", () => {
+  for (const n of [33, 300]) {
+    const { op, args } = causalField([1, 2, n, 5, 6], { masked: true, interleaved: true, normalizer: "sum" });
+    for (const at of args.keys()) {
+      runsAlike((x: Tensor) => op(...(args.with(at, x) as FarArgs)), [args[at]], engines, { tolerance: 1e-5 });
+    }
+  }
+  const { op, args } = causalField([1, 2, 33, 5, 6], { masked: true, interleaved: true, normalizer: "sum" });
+  const pulled = (...given: FarArgs): unknown => {
+    const [y, pull] = vjp(op, ...given);
+    return pull(y);
+  };
+  runsAlike(pulled, args, engines, { tolerance: 1e-5 });
+});
+
+test("the causal far field at its extremes: large and tiny features, nothing to attend to, no ε", () => {
+  const { elu, plainTanh, sigmoid } = featureMaps;
+  const x = random.normal(random.key(3), [1, 2, 40, 6]);
+  for (const features of [[elu], [plainTanh], [sigmoid, elu]]) {
+    for (const scale of [1e4, 1e-30]) {
+      const op = (q: Tensor): Tensor => farField(q, q, q, { features, causal: true });
+      runsAlike(op, [mul(x, scale)], engines, { tolerance: 1e-5 });
+    }
+  }
+  const none = less(ones([1, 40]), 0);
+  const op = (q: Tensor): Tensor => farField(q, q, q, { features: [elu], causal: true, mask: none, eps: 0 });
+  for (const engine of engines) {
+    const both = jit((q: Tensor) => vjp(op, q)[1](q), { engine })(x);
+    for (const y of [jit(op, { engine })(x), ...both]) assert.ok(y.data.every((value: number) => value === 0));
+  }
 });
 
 test("full attention", () => {

@@ -1,3 +1,4 @@
+import { CHUNK, scoresWithin } from "./causal-chunk";
 import { joined, upper } from "./low-rank-field";
 import { addOuter, bytes, copyRows, padded, padRows, product, transpose } from "./low-rank-tile";
 import { first } from "./share";
@@ -5,11 +6,6 @@ import { first } from "./share";
 // o_i = (S_0 + Σ_{j≤i} k_j v_jᵀ)ᵀ q_i in three steps: the sums of segments of tokens, the states before each segment,
 // and within a segment, chunk by chunk, O = Q S + tril(Q Kᵀ) V and S ← S + Kᵀ V. `reverse` runs from the last token to
 // the first.
-
-/** Tokens of a chunk. */
-// @ts-ignore: decorator
-@inline
-const CHUNK: i32 = 32;
 
 /**
  * The sums of segments of tokens, Σ_j k_j v_jᵀ over each:
@@ -118,10 +114,11 @@ export function causalPrefix(at: usize, scratch: usize, worker: i32, workers: i3
 const PIECE: i32 = 256;
 
 /**
- * Read the running sum, token by token, from the states before each segment:
+ * Read the running sum from the states before each segment (reverse: after each). A chunk is multiplied as a whole: a NaN in
+ * it comes to all its tokens.
  * words: 0 z · 1 n · 2 f · 3 m · 4 tokens of a segment · 5 reverse · 6 q (z, n, f) · 7 k (z, n, f) · 8 v (z, n, m) ·
  *   9 states before the segments (z, ⌈n / tokens⌉, f, m) · 10 o (z, n, m); all contiguous
- * scratch: 4 (f M + 32 f + 32² + max(M, 32) + 64 M) bytes, M being m rounded up to 4
+ * scratch: 4 ((f + 2 C) M + C (F + C) + f C + max(M, C)) bytes, F and M being f and m rounded up to 4, C tokens a chunk
  */
 export function causalProduct(at: usize, scratch: usize, worker: i32, workers: i32): void {
   const z = load<i32>(at);
@@ -139,12 +136,13 @@ export function causalProduct(at: usize, scratch: usize, worker: i32, workers: i
   const width = padded(m);
   const sRow = bytes(width);
   const fRow = bytes(f);
-  const s = scratch;
-  const turned = s + <usize>f * sRow;
-  const scores = turned + bytes(f * CHUNK);
-  const zeros = scores + bytes(CHUNK * CHUNK);
-  const padding = zeros + bytes(max(width, CHUNK));
-  const x = padding + bytes(CHUNK * width);
+  const aRow = bytes(padded(f) + CHUNK);
+  const s = scratch; // the state, and values below it
+  const values = s + <usize>f * sRow;
+  const a = values + <usize>CHUNK * sRow; // queries, and scores behind them
+  const turned = a + <usize>CHUNK * aRow;
+  const zeros = turned + bytes(f * CHUNK);
+  const x = zeros + bytes(max(width, CHUNK));
   memory.fill(zeros, 0, bytes(max(width, CHUNK)));
 
   const segments = (n + tokens - 1) / tokens;
@@ -159,65 +157,16 @@ export function causalProduct(at: usize, scratch: usize, worker: i32, workers: i
     for (let chunk = 0; chunk < chunks; chunk++) {
       const i = begin + (reverse ? chunks - 1 - chunk : chunk) * CHUNK;
       const rows = min(CHUNK, end - i);
-      const queries = q + (row + i) * fRow;
       const keys = k + (row + i) * fRow;
       const to = o + (row + i) * bytes(m);
-      let values = v + (row + i) * bytes(m);
-      let out = to;
-      if (width != m) {
-        padRows(padding, sRow, values, bytes(m), rows, m);
-        values = padding;
-        out = x;
-      }
-      product(out, sRow, zeros, 0, queries, fRow, s, sRow, rows, f, width);
+      const out = width == m ? to : x;
+      copyRows(a, aRow, q + (row + i) * fRow, fRow, rows, f);
+      padRows(values, sRow, v + (row + i) * bytes(m), bytes(m), rows, m);
       transpose(turned, bytes(CHUNK), keys, fRow, rows, f);
-      for (let p = 0; p < rows; p += 4) {
-        const height = min(4, rows - p);
-        const from = reverse ? p : 0;
-        const until = reverse ? padded(rows) : p + 4;
-        const line = scores + bytes(p * CHUNK);
-        product(
-          line + bytes(from),
-          bytes(CHUNK),
-          zeros,
-          0,
-          queries + <usize>p * fRow,
-          fRow,
-          turned + bytes(from),
-          bytes(CHUNK),
-          height,
-          f,
-          until - from,
-        );
-        addWithin(out + <usize>p * sRow, sRow, line, values, p, height, rows, width, reverse);
-      }
+      scoresWithin(a + fRow, aRow, a, aRow, turned, zeros, rows, f, reverse);
+      product(out, sRow, zeros, 0, a, aRow, s, sRow, rows, f + rows, width);
       if (width != m) copyRows(to, bytes(m), x, sRow, rows, m);
       if (chunk + 1 < chunks) addOuter(s, sRow, keys, fRow, values, sRow, rows, f, width);
     }
-  }
-}
-
-/** Add what rows p … p + height − 1 of a chunk read from its tokens. Later ones (reverse: earlier) are not touched. */
-function addWithin(
-  out: usize,
-  row: usize,
-  scores: usize,
-  values: usize,
-  p: i32,
-  height: i32,
-  rows: i32,
-  width: i32,
-  reverse: bool,
-): void {
-  const seen = reverse ? p + height : 0;
-  const count = reverse ? rows - seen : p;
-  const before = scores + bytes(seen);
-  product(out, row, out, row, before, bytes(CHUNK), values + <usize>seen * row, row, height, count, width);
-  for (let i = 0; i < height; i++) {
-    const from = reverse ? p + i : p;
-    const inner = reverse ? height - i : i + 1;
-    const line = scores + bytes(i * CHUNK + from);
-    const to = out + <usize>i * row;
-    product(to, row, to, row, line, bytes(CHUNK), values + <usize>from * row, row, 1, inner, width);
   }
 }

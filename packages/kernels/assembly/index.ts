@@ -20,6 +20,8 @@ export { nearFieldBias, nearFieldPullback } from "./near-field-pullback";
 export { layerNorm, layerNormPullback, layerNormPullbackSum } from "./layer-norm";
 export { softmaxCrossEntropy, softmaxCrossEntropyPullback } from "./cross-entropy";
 export { lowRankRead, lowRankState, lowRankStateSum } from "./low-rank-field";
+export { lowRankReadCausal } from "./low-rank-causal";
+export { lowRankPullCausal } from "./low-rank-causal-pullback";
 export { lowRankPullKeys, lowRankPullQueries } from "./low-rank-field-pullback";
 export { fullAttention } from "./full-attention";
 export { fullAttentionDots, fullAttentionPullKeys, fullAttentionPullQueries } from "./full-attention-pullback";

@@ -98,15 +98,11 @@ export function lowRankPullQueries(at: usize, scratch: usize, worker: i32, worke
       let ct = g + <usize>i * gRow;
       let ctRow = gRow;
       if (divided) {
-        dots(products, ct, gRow, t + <usize>i * tRow, tRow, rows, m);
-        for (let p = 0; p < rows; p++) {
-          const weight = load<f32>(weights + bytes(map * n + i + p));
-          const by = divisor(weight, eps);
-          const row = rowsOf + <usize>p * sRow;
-          divideRow(row, ct + <usize>p * gRow, by, m);
-          for (let c = m; c < width; c++) store<f32>(row + bytes(c), 0);
-          store<f32>(ofWeights + bytes(p), weight > 0 ? -load<f32>(products + bytes(p)) / by : 0);
+        for (let c = m; c < width; c++) {
+          for (let p = 0; p < rows; p++) store<f32>(rowsOf + <usize>p * sRow + bytes(c), 0);
         }
+        const sums = weights + bytes(map * n + i);
+        pullDivision(rowsOf, sRow, ofWeights, 4, products, ct, gRow, t + <usize>i * tRow, tRow, sums, eps, rows, m);
         ct = rowsOf;
         ctRow = sRow;
       } else if (width != m) {
@@ -129,6 +125,34 @@ export function lowRankPullQueries(at: usize, scratch: usize, worker: i32, worke
       }
     }
     if (partials) joinState(partials + <usize>unit * bytes(f * (m + 1)), s, z, f, m);
+  }
+}
+
+/**
+ * The cotangent of rows that were read, h_i = [g_i, −g_i·t_i] / den_i: its last number goes to `ofWeights`, those
+ * `weightsRow` bytes apart. `products` are numbers in scratch, one a row.
+ */
+export function pullDivision(
+  to: usize,
+  toRow: usize,
+  ofWeights: usize,
+  weightsRow: usize,
+  products: usize,
+  g: usize,
+  gRow: usize,
+  t: usize,
+  tRow: usize,
+  weights: usize,
+  eps: f32,
+  rows: i32,
+  m: i32,
+): void {
+  dots(products, g, gRow, t, tRow, rows, m);
+  for (let p = 0; p < rows; p++) {
+    const weight = load<f32>(weights + bytes(p));
+    const by = divisor(weight, eps);
+    divideRow(to + <usize>p * toRow, g + <usize>p * gRow, by, m);
+    store<f32>(ofWeights + <usize>p * weightsRow, weight > 0 ? -load<f32>(products + bytes(p)) / by : 0);
   }
 }
 

@@ -1,6 +1,6 @@
 import { sizeOf } from "@fmmformer/autodiff/extend";
 import type { Rule } from "../rule.ts";
-import { padded } from "./operands.ts";
+import { causalChunk as chunk, padded } from "./operands.ts";
 
 /** Tokens whose sums are taken on their own. */
 const segment = 256;
@@ -44,7 +44,7 @@ export const lowerCausalProduct: Rule = (b, { ins, outs, params }) => {
       kernel: "causalProduct",
       words: [z, n, f, m, segment, reverse, qs, ks, vs, states, b.address(o)],
       label: "causalProduct",
-      scratch: 4 * (f * M + 32 * f + 32 * 32 + Math.max(M, 32) + 64 * M),
+      scratch: 4 * ((f + 2 * chunk) * M + chunk * (padded(f) + chunk) + f * chunk + Math.max(M, chunk)),
       flop,
     },
     [o],

@@ -20,6 +20,9 @@ export function padded(width: number): number {
   return Math.ceil(width / 4) * 4;
 }
 
+/** Tokens that causal kernels work on at a time: that of assembly/causal-chunk.ts. */
+export const causalChunk = 16;
+
 /** Storage for a result, its address; 0 where it is not wanted. */
 export function created(b: Builder, y: Var | null): Word {
   if (!y) return 0;
