@@ -1,5 +1,6 @@
 import { profileTable, wasm } from "@fmmformer/kernels/wasm";
 import { parameterCount } from "../parameter-count.ts";
+import { sequencesOf } from "../tasks/task.ts";
 import { stepper } from "../training/stepper.ts";
 import { configurationOf, planRun } from "./plan-run.ts";
 import type { TrainFlags } from "./train-flags.ts";
@@ -24,7 +25,7 @@ export async function profileTask(name: string, flags: ProfileFlags): Promise<vo
   const stats = steps.stats();
   if (!stats) throw new Error("profile: expected the engine to tell what a step costs, got nothing");
   const [minimum, median] = [walls[0], walls[runs >> 1]];
-  const tokens = batchSize * task.length * (task.kind === "classify-pairs" ? 2 : 1);
+  const tokens = batchSize * task.length * sequencesOf(task);
   if (json) {
     console.log(
       JSON.stringify({ task: task.name, name: plan.name, threads, tokens, minimum, median, ...stats }, null, 2),

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { type Progress, progress } from "../progress.ts";
-import type { Task } from "../tasks/task.ts";
+import { sequencesOf, type Task } from "../tasks/task.ts";
 import { type RunEvent, run } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
 import type { StepValues } from "../training/stepper.ts";
@@ -77,7 +77,7 @@ export function namesNext({ causal, kind, classes, vocabulary }: Task): boolean 
 function show({ plan, task }: PlannedRun): (event: RunEvent) => void {
   let bar: Progress | undefined;
   let note: string | undefined;
-  const tokensPerStep = plan.batchSize * task.length * (task.kind === "classify-pairs" ? 2 : 1);
+  const tokensPerStep = plan.batchSize * task.length * sequencesOf(task);
   return (event) => {
     if (event.kind === "start") {
       bar = progress(`${task.name}, ${plan.name}`, { steps: plan.steps, tokensPerStep, made: event.step });

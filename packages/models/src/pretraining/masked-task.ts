@@ -1,5 +1,5 @@
 import { stream } from "../tasks/stream.ts";
-import { defineTask, type Example, type Split, type Task } from "../tasks/task.ts";
+import { defineTask, type Example, type Split, sequencesOf, type Task } from "../tasks/task.ts";
 
 export interface MaskedTaskOptions {
   /** The share of tokens that are hidden, above 0 and below 1 */
@@ -23,8 +23,8 @@ const apart = 0x6d61736b;
  */
 export function maskedTask(task: Task, { share, seed = 0 }: MaskedTaskOptions): Task {
   if (!(share > 0 && share < 1)) throw new RangeError(`maskedTask: expected a share above 0 and below 1, got ${share}`);
-  const { vocabulary, length, kind } = task;
-  const sequences = kind === "classify-pairs" ? 2 : 1;
+  const { vocabulary, length } = task;
+  const sequences = sequencesOf(task);
   const hidden = vocabulary;
 
   function example(split: Split, index: number): Example {

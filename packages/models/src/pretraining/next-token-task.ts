@@ -1,4 +1,4 @@
-import { defineTask, type Example, type Split, type Task } from "../tasks/task.ts";
+import { defineTask, type Example, type Split, sequencesOf, type Task } from "../tasks/task.ts";
 
 /**
  * A task's own inputs as a task for causal models: name each token from those before it, padding apart. Of pairs each sequence is an
@@ -7,8 +7,8 @@ import { defineTask, type Example, type Split, type Task } from "../tasks/task.t
  *     y_i = x_{i+1}     weights: 1 where i + 1 is a token, else 0
  */
 export function nextTokenTask(task: Task): Task {
-  const { vocabulary, length, kind, examples } = task;
-  const sequences = kind === "classify-pairs" ? 2 : 1;
+  const { vocabulary, length, examples } = task;
+  const sequences = sequencesOf(task);
 
   function example(split: Split, index: number): Example {
     const whole = task.example(split, Math.floor(index / sequences));

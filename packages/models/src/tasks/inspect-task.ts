@@ -1,6 +1,6 @@
 import { pngBytes } from "../report/png.ts";
 import { type ImageTask, isImageTask } from "./image-task.ts";
-import type { Example, Split, Task } from "./task.ts";
+import { type Example, type Split, sequencesOf, type Task } from "./task.ts";
 
 export interface InspectOptions {
   /** examples that lengths and classes are counted in; 500 unless told, all where there are fewer */
@@ -43,7 +43,7 @@ export function inspectTask(task: Task, options: InspectOptions = {}): TaskRepor
   const classes = new Array<number>(task.classes).fill(0);
   for (let index = 0; index < sampled; index++) {
     const { mask, labels, weights } = task.example(split, index);
-    const sequences = task.kind === "classify-pairs" ? 2 : 1;
+    const sequences = sequencesOf(task);
     for (let side = 0; side < sequences; side++) {
       const own = mask?.subarray(side * task.length, (side + 1) * task.length);
       lengths.push(own?.reduce((sum, one) => sum + one, 0) ?? task.length);

@@ -18,15 +18,11 @@ export interface RowSplits {
 
 export function rowSplits(rows: Rows<unknown>, places: Places, seed: number): RowSplits {
   const { train, validation, test } = places;
-  const [ofTraining, ofValidation, ofTest] = [epochOrder(seed, train), mixed(validation), mixed(test)];
-  const placeOf: Readonly<Record<Split, (index: number) => number>> = {
-    train: ofTraining,
-    validation: (index) => ofValidation[index],
-    test: (index) => ofTest[index],
-  };
+  const inOrder = epochOrder(seed, train);
+  const drawn = { validation: mixed(validation), test: mixed(test) };
   return {
     examples: { train: train.length, validation: validation.length, test: test.length },
-    read: (split, index) => rows.read(placeOf[split](index)),
+    read: (split, index) => rows.read(split === "train" ? inOrder(index) : drawn[split][index]),
   };
 }
 

@@ -39,6 +39,11 @@ export interface Batch {
 /** What a task asks of a model: one class per sequence, one per pair of sequences, or one per token. */
 export type ModelKind = "classify" | "classify-pairs" | "label-tokens";
 
+/** How many sequences an example has: two where it is a pair. */
+export function sequencesOf({ kind }: Pick<TaskFacts, "kind">): 1 | 2 {
+  return kind === "classify-pairs" ? 2 : 1;
+}
+
 /** What a task is, apart from how it makes its examples. */
 export interface TaskFacts {
   readonly name: string;
@@ -104,7 +109,7 @@ export function defineTask(rules: Omit<Task, "batch">): Task {
       throw new RangeError(`${name}: expected a ${split} batch below ${batches} at size ${size}, got ${index}`);
     }
     const b = split === "train" ? size : Math.min(size, examples[split] - first);
-    const read = kind === "classify-pairs" ? 2 * length : length;
+    const read = sequencesOf(rules) * length;
     const labelled = kind === "label-tokens" ? length : 1;
     const tokens = new Int32Array(b * read);
     let mask: Float32Array | null = null;

@@ -11,7 +11,7 @@ import { parameterCount } from "../parameter-count.ts";
 import type { AttentionMap } from "../report/attention-figure.ts";
 import { writeReport } from "../report/report.ts";
 import { runReport } from "../report/run-report.ts";
-import type { Task } from "../tasks/task.ts";
+import { sequencesOf, type Task } from "../tasks/task.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { defaultEngine } from "./default-engine.ts";
 import type { Json } from "./differences.ts";
@@ -131,7 +131,7 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
   let evaluated = metrics.lines.findLast(({ kind }) => kind === "validation")?.step ?? 0;
   let saved = { step, seconds };
   const stride = Math.ceil(steps / mostLines);
-  const tokens = batchSize * task.length * (task.kind === "classify-pairs" ? 2 : 1);
+  const tokens = batchSize * task.length * sequencesOf(task);
   const evaluating = evaluator(model, task, { batchSize: evaluation.batchSize, engine });
   const parameters = parameterCount(start.params);
   onEvent({ kind: "start", step, parameters });
