@@ -107,6 +107,18 @@ test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unb
   assert.deepEqual(result("broken").test, result("whole").test);
 });
 
+test("a run until a step is measured as it is, and goes on by what it says", () => {
+  const words = ["train", "switch-board", ...tiny, "--evaluate-every", "2", "--out", "first"];
+  const first = fmmformer(...words, "--until", "2");
+  assert.equal(first.status, 0, first.stderr);
+  assert.match(first.stderr, /stopped after 2 of \d+ steps; go on with\n {2}fmmformer train .* --out first --resume\n/);
+  const measured = fmmformer("evaluate", "first");
+  assert.match(measured.stdout, /^test accuracy .* with the parameters of step 2\n$/, measured.stderr);
+  const rest = fmmformer(...words, "--resume");
+  assert.equal(rest.status, 0, rest.stderr);
+  assert.ok(existsSync(join(folder, "first", "result.json")));
+});
+
 test("attention of a user's own is trained as ours is", () => {
   writeFileSync(
     join(folder, "mean-attention.mjs"),

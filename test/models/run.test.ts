@@ -127,6 +127,22 @@ test("a run that is stopped behind any step goes on, and ends with the bits of a
   }
 });
 
+test("a run goes until a step, which changes nothing of the whole run: not the rates, not when it is looked at", async () => {
+  const first = await runIn("until", { until: 6 });
+  assert.deepEqual([first.result, first.step], [null, 6]);
+  const of = ({ metrics }: Ran<unknown>) => metrics.filter(({ kind }) => kind === "validation").map(({ step }) => step);
+  assert.deepEqual(of(first), [4]);
+  const none = await runIn("until", { until: 5, existing: "resume" });
+  assert.deepEqual([none.result, none.step], [null, 6]);
+  const second = await runIn("until", { until: 8, existing: "resume" });
+  assert.deepEqual([second.step, of(second)], [8, [4, 8]]);
+  sameEnd("until", await runIn("until", { until: 100, existing: "resume" }));
+  await assert.rejects(
+    runIn("until", { until: 0, existing: "anew" }),
+    /run: expected until to be an integer ≥ 1, got 0/,
+  );
+});
+
 test("a run that is stopped while it measures goes on likewise", async () => {
   for (const split of ["validation", "test"]) {
     const half = await stopped(split, (event) => event.kind === "measuring" && event.split === split);

@@ -19,8 +19,10 @@ export function program(): Command {
     .option("--debug", "show where an error comes from")
     .showSuggestionAfterError();
   const tasks = taskNames.join(", ");
+  const until = ["--until <step>", "stop behind this step, with a checkpoint for --resume", count] as const;
 
   withTraining(command.command("train").description(`train on a task (${tasks})`).argument("<task>"))
+    .option(...until)
     .option("--from <run>", "begin with the parameters of another run, or of a checkpoint, as far as they fit")
     .addHelpText(
       "after",
@@ -29,7 +31,9 @@ export function program(): Command {
     .action((task: string, flags: TrainFlags) => trainRun(task, flags));
   withTraining(
     command.command("pretrain").description("train on a task's own inputs, some of them hidden").argument("<task>"),
-  ).action((task: string, flags: TrainFlags) => trainRun(task, { ...flags, pretraining: true }));
+  )
+    .option(...until)
+    .action((task: string, flags: TrainFlags) => trainRun(task, { ...flags, pretraining: true }));
   withTraining(command.command("compare").description("train several attentions over several seeds").argument("<task>"))
     .option("--attentions <names>", "separated by commas; all of the experiment unless told", list)
     .option("--seeds <numbers>", "separated by commas", numbers, [0])

@@ -28,6 +28,7 @@ export interface TrainFlags {
   readonly pretraining?: boolean;
   readonly threads: number;
   readonly out?: string;
+  readonly until?: number;
   readonly resume?: boolean;
   readonly force?: boolean;
   readonly from?: string;

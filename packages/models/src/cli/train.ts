@@ -17,7 +17,7 @@ export function folderOf({ task, name, seed, pretraining }: RunConfiguration): s
 export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
   const configuration = configurationOf(task, flags);
   const out = flags.out ?? folderOf(configuration);
-  const typed = commandOf(process.argv.slice(2).filter((word) => word !== "--resume" && word !== "--force"));
+  const typed = commandOf(wholeRun(process.argv.slice(2)));
   const planned = await planRun(configuration, typed);
 
   const stop = new AbortController();
@@ -33,12 +33,13 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
       out,
       existing: flags.resume ? "resume" : flags.force ? "anew" : "refuse",
       signal: stop.signal,
+      ...(flags.until !== undefined && { until: flags.until }),
       engine: wasm({ threads: flags.threads }),
       onEvent: show(planned),
     });
     if (!result) {
       process.stderr.write(`stopped after ${step} of ${planned.plan.steps} steps; go on with\n  ${typed} --resume\n`);
-      process.exitCode = 130;
+      if (stop.signal.aborted) process.exitCode = 130;
       return;
     }
     const { test, best, parameters, tokensPerSecond } = result;
@@ -51,6 +52,11 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
+}
+
+/** The words without those that say what this call does of a run. */
+function wholeRun(words: readonly string[]): string[] {
+  return words.filter((word, i) => !/^--(resume|force|until|until=.*)$/.test(word) && words[i - 1] !== "--until");
 }
 
 /** What was typed, as a shell reads it. */

@@ -73,6 +73,8 @@ export interface RunOptions {
   readonly existing?: Existing;
   /** Stops the run behind a step, with a checkpoint */
   readonly signal?: AbortSignal;
+  /** Stops it likewise behind this step, an integer ≥ 1; it goes to its end unless told */
+  readonly until?: number;
   /** What runs the model; the wasm engine on one thread unless told. It changes no result */
   readonly engine?: Engine;
   readonly onEvent?: (event: RunEvent) => void;
@@ -104,10 +106,17 @@ const checkpointAfter = 600;
  *   damaged or has another configuration / RangeError when the loss is no longer a number
  */
 export async function run<Params>(plan: Plan<Params>, options: RunOptions): Promise<Ran<Params>> {
-  const { out, existing = "refuse", signal, engine = defaultEngine(), onEvent = () => {} } = options;
+  const {
+    out,
+    existing = "refuse",
+    signal,
+    until = plan.steps,
+    engine = defaultEngine(),
+    onEvent = () => {},
+  } = options;
   const { task, model, name, optimizer, steps, batchSize, seed, evaluation, configuration } = plan;
   const path = (file: keyof typeof runFiles): string => join(out, runFiles[file]);
-  checkCounts(plan);
+  checkCounts(plan, until);
   claimFolder(out, configuration, existing);
 
   const first: TrainState<Params> | undefined = plan.params && {
@@ -207,7 +216,7 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
   }
 
   const due = (): boolean => step > evaluated && (step % evaluation.every === 0 || step === steps);
-  while (!signal?.aborted && (due() || step < steps)) {
+  while (!signal?.aborted && (due() || step < Math.min(until, steps))) {
     if (due()) await validate();
     else advance();
     if (seconds - saved.seconds > checkpointAfter) save();
@@ -245,9 +254,9 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
   return { result, step, params, metrics: metrics.lines };
 }
 
-function checkCounts<Params>({ steps, batchSize, evaluation }: Plan<Params>): void {
+function checkCounts<Params>({ steps, batchSize, evaluation }: Plan<Params>, until: number): void {
   const { every, batches, batchSize: evaluationBatchSize, tests = 1 } = evaluation;
-  for (const [name, value] of Object.entries({ steps, batchSize, every, batches, evaluationBatchSize, tests })) {
+  for (const [name, value] of Object.entries({ steps, until, batchSize, every, batches, evaluationBatchSize, tests })) {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`run: expected ${name} to be an integer ≥ 1, got ${value}`);
     }
