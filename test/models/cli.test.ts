@@ -359,6 +359,7 @@ test("figures are written with their numbers", () => {
   fmmformer("train", "switch-board", ...tiny, "--attention", "softmax", "--out", "s");
   const ranked = fmmformer("figure", "rank", "s", "--examples", "1");
   assert.match(ranked.stdout, /^whole: rank \d+\.\d of 48 on average, 95 % of the squares in \d+\.\d\n/, ranked.stderr);
+  assert.match(ranked.stderr, /rank: 50 % of 2 maps\nrank: 100 % of 2 maps\n$/);
   const curves = fmmformer("figure", "curves", "s");
   assert.equal(curves.stdout, "figures has the numbers and two figures of 1 run\n", curves.stderr);
   assert.match(readFileSync(join(folder, "figures", "curves-loss.svg"), "utf8"), /^<svg .*softmax/s);

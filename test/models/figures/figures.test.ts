@@ -64,7 +64,9 @@ test("a map that is a band and a low rank is of low rank without the band, and d
   });
   const banded = map((i, j) => (Math.abs(i - j) < 3 ? 1 + ((i * 7 + j * 3) % 5) : 0));
   const outer = map((i, j) => (Math.abs(i - j) < 3 ? 0 : u(i) * u(j)));
-  const { bands } = rankStudy([banded, outer], { bandwidths: [0, 3] });
+  const seen: number[] = [];
+  const { bands } = rankStudy([banded, outer], { bandwidths: [0, 3], onMap: (done) => seen.push(done) });
+  assert.deepEqual(seen, [1, 2]);
   assert.deepEqual(
     bands.map(({ bandwidth }) => bandwidth),
     [0, 3],

@@ -11,6 +11,7 @@ import type { Example } from "../tasks/task.ts";
 import { readMetrics } from "../training/metrics.ts";
 import { runFiles } from "../training/run-folder.ts";
 import { openRun, readRun } from "./open-run.ts";
+import { sayTenths } from "./tenths.ts";
 
 /** The command `figure efficiency`. */
 export async function efficiency(flags: {
@@ -55,7 +56,8 @@ export async function rank(run: string, { examples, bandwidths, data, out }: Ran
       mask: mask ? tensor(mask.slice(0, n)) : null,
     }),
   );
-  const study = rankStudy(maps, { bandwidths: [0, ...bandwidths] });
+  const say = sayTenths((percent, size) => `rank: ${percent} % of ${size} maps`);
+  const study = rankStudy(maps, { bandwidths: [0, ...bandwidths], onMap: (done) => say(done, maps.length) });
   write(out, "rank.json", `${JSON.stringify(study, null, 2)}\n`);
   write(out, "rank.svg", await rankFigure(study));
   const mean = (list: readonly number[]): string => (list.reduce((a, b) => a + b, 0) / list.length).toFixed(1);

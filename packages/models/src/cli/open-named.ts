@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { TaskOptions } from "../experiments/experiment.ts";
 import { openTask, taskOptions } from "../tasks/open-task.ts";
 import type { Task } from "../tasks/task.ts";
+import { sayTenths } from "./tenths.ts";
 
 /** Where a task's files are, and its options, as flags give them. */
 export interface Named {
@@ -15,23 +16,14 @@ export async function openNamed(task: string, { data, options }: Named): Promise
   const isFile = data !== undefined && statSync(data, { throwIfNoEntry: false })?.isFile();
   const place = isFile && taskOptions(task, true).includes("file") ? { file: data } : { dir: data };
   const stop = (): never => process.exit(130);
+  // Files that are read for the first time take a while.
+  const onProgress = sayTenths((percent, size) => `${task}: ${percent} % of ${Math.ceil(size / 1e6)} MB read`);
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   try {
-    return await openTask(task, { ...options, ...place, onProgress: showReading(task) });
+    return await openTask(task, { ...options, ...place, onProgress });
   } finally {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   }
-}
-
-/** Files that are read for the first time take a while. */
-function showReading(task: string): (read: number, size: number) => void {
-  let tenths = 0;
-  return (read, size) => {
-    const reached = Math.floor((10 * read) / Math.max(size, 1));
-    if (reached === tenths) return;
-    tenths = reached;
-    process.stderr.write(`${task}: ${10 * reached} % of ${Math.ceil(size / 1e6)} MB read\n`);
-  };
 }

@@ -29,6 +29,8 @@ export interface RankOptions {
   readonly bandwidths?: readonly number[];
   /** 1e-6 unless told */
   readonly threshold?: number;
+  /** Called behind each map with how many are done */
+  readonly onMap?: (done: number) => void;
 }
 
 /**
@@ -40,13 +42,18 @@ export interface RankOptions {
  * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, the figure of ranks, https://arxiv.org/abs/2108.02347
  */
 export function rankStudy(maps: readonly Matrix[], options: RankOptions = {}): RankStudy {
-  const { bandwidths = [0, 5, 10, 20], threshold = 1e-6 } = options;
+  const { bandwidths = [0, 5, 10, 20], threshold = 1e-6, onMap } = options;
   const length = maps[0]?.rows ?? 0;
   if (length === 0 || maps.some(({ rows, columns }) => rows !== length || columns !== length)) {
     throw new RangeError("rankStudy: expected one or more square maps of one size, got others");
   }
-  const bands = bandwidths.map((bandwidth): BandRanks => {
-    const spectra = maps.map((map) => singularValues(withoutBand(map, bandwidth)));
+  const whole = maps.map((map, done) => {
+    const own = bandwidths.map((bandwidth) => singularValues(withoutBand(map, bandwidth)));
+    onMap?.(done + 1);
+    return own;
+  });
+  const bands = bandwidths.map((bandwidth, b): BandRanks => {
+    const spectra = whole.map((own) => own[b]);
     return {
       bandwidth,
       ranks: spectra.map((values) => values.filter((value) => value > threshold).length),
