@@ -82,8 +82,10 @@ test("a map that is a band and a low rank is of low rank without the band, and d
   );
   const svg = await rankFigure(rankStudy([banded, outer]));
   assert.match(svg, /^<svg [^>]*xmlns="http:\/\/www.w3.org\/2000\/svg"/);
-  for (const text of ["whole", "without band 20", "singular values above 0.000001 of 24"])
+  for (const text of ["whole", "without band 20", "singular values above 0.000001, of 24"])
     assert.ok(svg.includes(text), text);
+  const leading = await rankFigure(rankStudy([unequal]), "leading");
+  assert.ok(leading.includes("singular values that hold 95 % of the squares, of 24"));
   assert.throws(
     () => rankStudy([]),
     /^RangeError: rankStudy: expected one or more square maps of one size, got others$/,

@@ -60,12 +60,13 @@ export async function rank(run: string, { examples, bandwidths, data, out }: Ran
   const study = rankStudy(maps, { bandwidths: [0, ...bandwidths], onMap: (done) => say(done, maps.length) });
   write(out, "rank.json", `${JSON.stringify(study, null, 2)}\n`);
   write(out, "rank.svg", await rankFigure(study));
+  write(out, "rank-leading.svg", await rankFigure(study, "leading"));
   const mean = (list: readonly number[]): string => (list.reduce((a, b) => a + b, 0) / list.length).toFixed(1);
   for (const { bandwidth, ranks, leading } of study.bands) {
     const what = bandwidth === 0 ? "whole" : `without band ${bandwidth}`;
     console.log(`${what}: rank ${mean(ranks)} of ${study.length} on average, 95 % of the squares in ${mean(leading)}`);
   }
-  console.log(`${out} has the numbers and the figure of ${study.maps} maps`);
+  console.log(`${out} has the numbers and two figures of ${study.maps} maps`);
 }
 
 /** How many tokens there are before nothing but padding follows; of a pair, in its first sequence. */

@@ -79,21 +79,26 @@ function withoutBand({ rows, columns, data }: Matrix, bandwidth: number): Matrix
   return { rows, columns, data: Float64Array.from(data, (value, at) => (far(at) ? value : 0)) };
 }
 
-/** Draw how many maps have which rank, a band after the other, as SVG. */
-export function rankFigure({ length, maps, threshold, bands }: RankStudy): Promise<string> {
+/** Draw how many maps have which rank, or need how many leading singular values, a band after the other, as SVG. */
+export function rankFigure(study: RankStudy, measure: "ranks" | "leading" = "ranks"): Promise<string> {
+  const { length, maps, threshold, bands } = study;
+  const counted = measure === "ranks" ? `above ${threshold}` : "that hold 95 % of the squares";
   return plotSvg((Plot) => {
     const label = (bandwidth: number): string => (bandwidth === 0 ? "whole" : `without band ${bandwidth}`);
-    const points = bands.flatMap(({ bandwidth, ranks }) => ranks.map((rank) => ({ band: label(bandwidth), rank })));
+    const points = bands.flatMap((band) => band[measure].map((count) => ({ band: label(band.bandwidth), count })));
     return {
-      title: `Ranks of ${maps} attention maps of ${length} tokens, whole and without bands`,
-      x: { label: `singular values above ${threshold} of ${length}`, domain: [0, length] },
+      title: `Singular values ${counted} of ${maps} attention maps of ${length} tokens, whole and without bands`,
+      x: { label: `singular values ${counted}, of ${length}`, domain: [0, length] },
       y: { label: "maps", grid: true },
       color: { legend: false, domain: bands.map(({ bandwidth }) => label(bandwidth)), range: [...hues] },
       fy: { label: null, domain: bands.map(({ bandwidth }) => label(bandwidth)) },
       height: 120 * bands.length + 60,
       marginRight: 120,
       marks: [
-        Plot.rectY(points, Plot.binX({ y: "count" }, { x: "rank", fy: "band", fill: "band", thresholds: 32 } as never)),
+        Plot.rectY(
+          points,
+          Plot.binX({ y: "count" }, { x: "count", fy: "band", fill: "band", thresholds: 32 } as never),
+        ),
         Plot.ruleY([0]),
       ],
     };
