@@ -35,7 +35,7 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
       signal: stop.signal,
       ...(flags.until !== undefined && { until: flags.until }),
       engine: wasm({ threads: flags.threads }),
-      onEvent: show(planned),
+      onEvent: show(planned, flags.until),
     });
     if (!result) {
       process.stderr.write(`stopped after ${step} of ${planned.plan.steps} steps; go on with\n  ${typed} --resume\n`);
@@ -80,13 +80,14 @@ export function namesNext({ causal, kind, classes, vocabulary }: Task): boolean 
   return causal && kind === "label-tokens" && classes === vocabulary;
 }
 
-function show({ plan, task }: PlannedRun): (event: RunEvent) => void {
+function show({ plan, task }: PlannedRun, until = plan.steps): (event: RunEvent) => void {
   let bar: Progress | undefined;
   let note: string | undefined;
   const tokensPerStep = plan.batchSize * task.length * sequencesOf(task);
   return (event) => {
     if (event.kind === "start") {
-      bar = progress(`${task.name}, ${plan.name}`, { steps: plan.steps, tokensPerStep, made: event.step });
+      const steps = Math.min(until, plan.steps);
+      bar = progress(`${task.name}, ${plan.name}`, { steps, tokensPerStep, made: event.step });
     }
     if (event.kind === "step") bar?.step(event.step, { ...event, note });
     if (event.kind === "validation") note = `validation ${(100 * event.accuracy).toFixed(1)} %`;
