@@ -47,13 +47,13 @@ export function rankStudy(maps: readonly Matrix[], options: RankOptions = {}): R
   if (length === 0 || maps.some(({ rows, columns }) => rows !== length || columns !== length)) {
     throw new RangeError("rankStudy: expected one or more square maps of one size, got others");
   }
-  const whole = maps.map((map, done) => {
-    const own = bandwidths.map((bandwidth) => singularValues(withoutBand(map, bandwidth)));
-    onMap?.(done + 1);
-    return own;
+  const spectraOfMaps = maps.map((map, i) => {
+    const spectra = bandwidths.map((bandwidth) => singularValues(withoutBand(map, bandwidth)));
+    onMap?.(i + 1);
+    return spectra;
   });
   const bands = bandwidths.map((bandwidth, b): BandRanks => {
-    const spectra = whole.map((own) => own[b]);
+    const spectra = spectraOfMaps.map((ofMap) => ofMap[b]);
     return {
       bandwidth,
       ranks: spectra.map((values) => values.filter((value) => value > threshold).length),
