@@ -1,5 +1,6 @@
 import {
   type AsyncEngine,
+  cast,
   type Engine,
   isFloat,
   jit,
@@ -31,7 +32,10 @@ export async function checkFixture(fixture: Safetensors, engine: Engine | AsyncE
   const { tensors } = fixture;
   const module = rebuild(fixture);
   const isInput = (name: string): boolean => !/^(out|logits|loss|cotangent|grad[._].*)$/.test(name);
-  const inputs = Object.fromEntries(Object.entries(tensors).filter(([name]) => isInput(name)));
+  // The plain engine is exact where the file's own rounding is all that is left; the others run in what they are made for.
+  const exact = (x: Tensor): Tensor => (engine === plain && isFloat(x.dtype) ? cast(x, "float64") : x);
+  const given = Object.entries(tensors).filter(([name]) => isInput(name));
+  const inputs = Object.fromEntries(given.map(([name, x]) => [name, exact(x)]));
   const run = jit(
     (given: Named, ct: Tensor | null): readonly [Named, Named] => {
       const [outs, pullback] = vjp(module, given);
@@ -43,7 +47,7 @@ export async function checkFixture(fixture: Safetensors, engine: Engine | AsyncE
     },
     { engine: engine as AsyncEngine },
   );
-  const [outs, grads] = await run(inputs, tensors.cotangent ?? null);
+  const [outs, grads] = await run(inputs, tensors.cotangent ? exact(tensors.cotangent) : null);
   const ours = { ...outs, ...gradientsByName(inputs, grads) };
   const expected = Object.keys(tensors).filter((name) => !isInput(name) && name !== "cotangent");
   const unknown = expected.find((name) => !(name in ours));
@@ -77,7 +81,8 @@ function difference(name: string, x: Tensor, y: Tensor, least: number): number {
   let most = 0;
   for (let i = 0; i < y.size; i++) {
     const apart = Math.abs(x.data[i] - y.data[i]);
-    if (!(apart <= most)) most = apart; // NaN stays
+    if (Number.isNaN(apart)) return Number.POSITIVE_INFINITY;
+    most = Math.max(most, apart);
   }
   return most / Math.max(size(y), least, Number.MIN_VALUE);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { mul, ones, plain, random, type Tensor, vjp, zeros } from "@fmmformer/autodiff";
+import { mul, ones, plain, random, type Tensor, tensor, vjp, zeros } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import { parseSafetensors, type Safetensors, SafetensorsError } from "@fmmformer/models";
 import { checkFixture } from "./check-fixture.ts";
@@ -63,6 +63,13 @@ test("a fixture of our own is matched, and one changed array is found", async ()
   assert.ok(error > 9e-4 && error < 1.1e-3, `${error}`);
 });
 
+test("a number that is none is as far off as can be", async () => {
+  const spoilt = fixture();
+  const weight = tensor([Number.NaN, 1], { shape: [1, 2, 1, 1] });
+  const { error } = await checkFixture({ ...spoilt, tensors: { ...spoilt.tensors, "param.sparse_ratio": weight } });
+  assert.equal(error, Number.POSITIVE_INFINITY);
+});
+
 const draw = (seed: number, shape: readonly number[]): Tensor => random.normal(random.key(seed), shape);
 
 /** What a module gives for tensors in its form, whatever its metadata look like. */
@@ -88,7 +95,7 @@ test("metadata are read however they are written, and what a module does without
   const rows = { q: draw(1, [1, 7, 8, 4]), k: draw(2, [1, 7, 8, 4]), v: draw(3, [1, 7, 8, 4]) };
   const learned = { "param.W2": draw(5, [1, 1, 8, 4]) };
   const without = outputOf({ ...copy, sparse: "False" }, { ...rows, ...learned });
-  for (const more of [{}, { sparse: "false", bandwidth: "None" }, { sparse: "0" }]) {
+  for (const more of [{}, { sparse: "false", bandwidth: "None" }, { sparse: "0", bandwidth: "0" }]) {
     assert.deepEqual(outputOf({ ...copy, ...more }, { ...rows, ...learned }), without);
   }
   const near = { ...rows, ...learned, "param.W1": draw(6, [1, 1, 8, 4]) };
@@ -148,6 +155,13 @@ test("a safetensors file gives its tensors and what it says of them", () => {
   assert.deepEqual(metadata, { code: "x" });
 });
 
+test("64-bit integers of a safetensors file are read as int32", () => {
+  const data = new Uint8Array(BigInt64Array.of(-1n, 7n, 2n ** 31n - 1n).buffer);
+  const { a } = parseSafetensors(encode({ a: { dtype: "I64", shape: [3], data_offsets: [0, 24] } }, data)).tensors;
+  assert.equal(a.dtype, "int32");
+  assert.deepEqual(a.toArray(), [-1, 7, 2 ** 31 - 1]);
+});
+
 test("a safetensors file that is not one is refused", () => {
   const entry = { dtype: "F32", shape: [2], data_offsets: [0, 8] };
   const cases: [Uint8Array, RegExp][] = [
@@ -160,7 +174,14 @@ test("a safetensors file that is not one is refused", () => {
     [encode({ a: { ...entry, shape: [-2] } }, new Uint8Array(8)), /expected shape and two data_offsets of a/],
     [
       encode({ a: { ...entry, dtype: "toString" } }, new Uint8Array(8)),
-      /expected dtype F32, F64, I32, BOOL of a, got toString/,
+      /expected dtype F32, F64, I32, I64, BOOL of a, got toString/,
+    ],
+    [
+      encode(
+        { a: { dtype: "I64", shape: [1], data_offsets: [0, 8] } },
+        new Uint8Array(BigInt64Array.of(2n ** 31n).buffer),
+      ),
+      /expected integers of a that fit 32 bits, got 2147483648/,
     ],
   ];
   for (const [bytes, message] of cases) {

@@ -49,9 +49,9 @@ export function rebuild({ metadata, tensors }: Safetensors): Rebuilt {
 
 type Metadata = Safetensors["metadata"];
 
-/** What a module without the field in question leaves out, or calls None. */
+/** What a module without the field in question leaves out, or calls None or 0. */
 function given(value: string | undefined): value is string {
-  return value !== undefined && !/^(none|nan)?$/i.test(value.trim());
+  return value !== undefined && !/^(none|nan|0)?$/i.test(value.trim());
 }
 
 /** The names in `elu,elu_flip`, `elu elu_flip` or `['elu', 'elu_flip']`. */

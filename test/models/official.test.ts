@@ -182,26 +182,65 @@ for (const kernels of [["elu"], ["elu", "elu_flip"]]) {
       };
       const terms = [far("elu", "lra", false), far("eluFlip", "lra", false)].slice(0, kernels.length);
       agrees(config, false, (w) => mix(w, near(3, false), terms));
-      // Weights of two kernels are not used by one: ours are not there.
-      const used = Object.entries(starts).filter(([name]) => kernels.length > 1 || !name.startsWith("lowrank"));
-      startsAs(config, false, Object.fromEntries(used));
+      startsAs(config, false, learnedBy(kernels.length, starts));
     }
   });
 }
 
+/** The blends that both modules of language models have. */
+const sums: { readonly [type: string]: Row } = {
+  "0.5": {
+    mix: (w, near, far) => add(mul(w.sparse_ratio, near), chosen(w, far)),
+    starts: { sparse_ratio: channel(0), lowrank_ratio: layer(0.5), lowrank_ratio2: layer(0.5) },
+  },
+  "1.5": {
+    mix: (w, near, far) => add(near, mul(w.sparse_ratio, chosen(w, far))),
+    starts: { sparse_ratio: channel(0), lowrank_ratio: layer(0.5), lowrank_ratio2: layer(0.5) },
+  },
+  "2.5": { mix: nearIsWeighed, starts: { sparse_ratio: channel(0) } },
+  "3.5": {
+    mix: (w, near, far) => add(mul(w.sparse_ratio, near), mul(w.sparse_ratio2, chosen(w, far))),
+    starts: {
+      sparse_ratio: channel(0),
+      sparse_ratio2: channel(0),
+      lowrank_ratio: layer(0.5),
+      lowrank_ratio2: layer(0.5),
+    },
+  },
+  "4.5": { mix: (_, near) => near, starts: {} },
+  "5.5": { mix: (_, __, far) => mean(far), starts: {} },
+};
+
+/** Those that the module with fast weights has besides. */
+const deltas: { readonly [type: string]: Row } = {
+  "6.5": { mix: both, starts: { sparse_ratio: channel(0), sparse_ratio2: channel(1) } },
+  "7.5": {
+    mix: (w, near, far) => add(mul(w.sparse_ratio, near), mul(w.sparse_ratio2, chosen(w, far))),
+    starts: { sparse_ratio: channel(0), sparse_ratio2: channel(1), lowrank_ratio: layer(1), lowrank_ratio2: layer(0) },
+  },
+  "8.5": {
+    mix: (w, near, far) => add(mul(w.sparse_ratio, near), mul(w.sparse_ratio2, besides(w, far))),
+    starts: { sparse_ratio: channel(0), sparse_ratio2: channel(1), lowrank_ratio: layer(0) },
+  },
+  "9.5": {
+    mix: (w, _, far) => chosen(w, far),
+    starts: { lowrank_ratio: layer(1), lowrank_ratio2: layer(0) },
+  },
+};
+
 test("language models: sums", () => {
   for (const kernels of [["elu"], ["elu", "elu_flip"]]) {
-    const config = (sparseRatio: number): OfficialConfig => ({
-      code: "MultiHeadAttnSparseLowrank",
-      sparseRatio,
-      kernels,
-      bandwidth: 4,
-    });
-    const terms = [far("elu", "lm", true), far("eluFlip", "lm", true)].slice(0, kernels.length);
-    agrees(config(2.5), true, (w) => nearIsWeighed(w, near(4, true), terms));
-    agrees(config(4.5), true, () => near(4, true));
-    startsAs(config(2.5), true, { sparse_ratio: channel(0) });
-    startsAs(config(4.5), true, {});
+    for (const [type, { mix, starts }] of Object.entries(sums)) {
+      const config: OfficialConfig = {
+        code: "MultiHeadAttnSparseLowrank",
+        sparseRatio: Number(type),
+        kernels,
+        bandwidth: 4,
+      };
+      const terms = [far("elu", "lm", true), far("eluFlip", "lm", true)].slice(0, kernels.length);
+      agrees(config, true, (w) => mix(w, near(4, true), terms));
+      startsAs(config, true, learnedBy(kernels.length, starts));
+    }
   }
 });
 
@@ -214,26 +253,27 @@ test("language models: fast weights", () => {
     const [z] = oracles.causalProduct(features, keys, ones([2, h, n, 1]), zeros([2, h, d, 1]));
     return div(div(o, add(z, 1e-5)), Math.sqrt(d));
   };
-  const config = (sparseRatio: number, kernels: readonly string[]): OfficialConfig => ({
-    code: "MultiHeadAttnSparseFastWeight",
-    sparseRatio,
-    kernels,
-    bandwidth: 4,
-  });
-  agrees(config(6.5, ["elu"]), true, ({ sparse_ratio: s, sparse_ratio2: t }, p) =>
-    add(mul(s, near(4, true)), mul(t, delta(p))),
-  );
-  agrees(config(7.5, ["elu", "elu"]), true, (w, p) =>
-    add(mul(w.sparse_ratio, near(4, true)), mul(w.sparse_ratio2, chosen(w, [delta(p), far("elu", "lm", true)]))),
-  );
-  startsAs(config(6.5, ["elu"]), true, { sparse_ratio: channel(0), sparse_ratio2: channel(1) });
-  startsAs(config(7.5, ["elu", "elu"]), true, {
-    sparse_ratio: channel(0),
-    sparse_ratio2: channel(1),
-    lowrank_ratio: layer(1),
-    lowrank_ratio2: layer(0),
-  });
+  for (const kernels of [["elu"], ["elu", "elu"], ["elu", "elu_flip"]]) {
+    const maps = ["elu", kernels[1] === "elu_flip" ? "eluFlip" : "elu"] as const;
+    for (const [type, { mix, starts }] of Object.entries({ ...sums, ...deltas })) {
+      const config: OfficialConfig = {
+        code: "MultiHeadAttnSparseFastWeight",
+        sparseRatio: Number(type),
+        kernels,
+        bandwidth: 4,
+      };
+      const terms = (p: unknown): Tensor[] => [delta(p), far(maps[1], "lm", true)].slice(0, kernels.length);
+      const isNear = type === "4.5"; // without a far field, no rates are learned
+      agrees(config, true, (w, p) => mix(w, near(4, true), isNear ? [] : terms(p)));
+      startsAs(config, true, learnedBy(kernels.length, starts));
+    }
+  }
 });
+
+/** Weights of two kernels are not used by one: ours are not there. */
+function learnedBy(kernels: number, starts: Row["starts"]): Row["starts"] {
+  return Object.fromEntries(Object.entries(starts).filter(([name]) => kernels > 1 || !name.startsWith("lowrank")));
+}
 
 /** σ(x W), (b, h, n). */
 function rates(weight: Tensor): Tensor {

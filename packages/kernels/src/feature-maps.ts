@@ -17,6 +17,7 @@ import {
   tanh,
   where,
 } from "@fmmformer/autodiff";
+import { gelu } from "./gelu.ts";
 
 /** What the far field sees queries and keys through. */
 export interface FeatureMap {
@@ -51,6 +52,9 @@ export function l1Normalized(x: Tensor): Tensor {
   return where(kept, div(x, where(kept, total, 1)), 0);
 }
 
+// Klambauer et al. (2017), self-normalizing neural networks, https://arxiv.org/abs/1706.02515
+const [seluAlpha, seluSlope] = [1.6732632423543772, 1.0507009873554805];
+
 const map = (name: string, apply: FeatureMap["apply"]): FeatureMap => ({ name, apply });
 
 /** Feature maps by name. All but `plainTanh`, `leakyRelu` and `unitSilu` are ≥ 0, as the normaliser "sum" wants. */
@@ -66,6 +70,9 @@ export type FeatureMaps = {
     | "sigmoid"
     | "leakyRelu"
     | "softplus"
+    | "selu"
+    | "gelu"
+    | "silu"
     | "unitSilu"]: FeatureMap;
 };
 
@@ -95,6 +102,12 @@ export const featureMaps: FeatureMaps = {
   leakyRelu: map("leakyRelu", (x) => add(where(greater(x, 0), x, mul(x, 0.01)), 1)),
   /** ln(1 + eˣ) */
   softplus: map("softplus", softplus),
+  /** selu(x) + λα: λ (x + α) above 0, λα eˣ below */
+  selu: map("selu", (x) => mul(seluSlope, where(greater(x, 0), add(x, seluAlpha), mul(seluAlpha, exp(minimum(x, 0)))))),
+  /** gelu(x) + 0.16998, which gelu is nowhere below */
+  gelu: map("gelu", (x) => add(gelu(x), 0.16998)),
+  /** silu(x) + 1.28001 */
+  silu: map("silu", (x) => add(silu(x), 1.28001)),
   /** silu(x) / ‖silu(x)‖₂: keys of unit length, which keep the delta rule a contraction. */
   unitSilu: map("unitSilu", (x) => l2Normalized(silu(x))),
 };

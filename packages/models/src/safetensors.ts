@@ -9,7 +9,8 @@ export interface Safetensors {
   readonly metadata: { readonly [key: string]: string };
 }
 
-const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array, BOOL: Uint8Array } as const;
+/** What is read; 64-bit integers, which are PyTorch's own, become int32. */
+const kinds = { F32: Float32Array, F64: Float64Array, I32: Int32Array, I64: BigInt64Array, BOOL: Uint8Array } as const;
 
 const kindOf: Readonly<Record<DType, keyof typeof kinds>> = {
   float32: "F32",
@@ -106,12 +107,23 @@ function read(name: string, entry: unknown, data: Uint8Array): Tensor {
     );
   }
   const values = new Kind(new Uint8Array(data.subarray(from, to)).buffer);
-  return dtype === "BOOL"
-    ? tensor(
-        Uint8Array.from(values, (x) => Number(x !== 0)),
-        { shape, dtype: "bool" },
-      )
-    : tensor(values, { shape });
+  if (values instanceof BigInt64Array)
+    return tensor(
+      Int32Array.from(values, (x) => short(name, x)),
+      { shape },
+    );
+  if (values instanceof Uint8Array) {
+    return tensor(
+      values.map((x) => Number(x !== 0)),
+      { shape, dtype: "bool" },
+    );
+  }
+  return tensor(values, { shape });
+}
+
+function short(name: string, x: bigint): number {
+  if (BigInt.asIntN(32, x) === x) return Number(x);
+  throw new SafetensorsError(`safetensors: expected integers of ${name} that fit 32 bits, got ${x}`);
 }
 
 function isCounts(x: unknown): x is number[] {

@@ -67,19 +67,24 @@ const lraBlends: readonly Blend[] = [
   { near: headZero, far: 1, kernels: [one, zero] },
 ];
 
-/** Those of language models, by attention and type. */
-const lmBlends: Readonly<
-  Record<"MultiHeadAttnSparseLowrank" | "MultiHeadAttnSparseFastWeight", { readonly [type: number]: Blend }>
-> = {
-  MultiHeadAttnSparseLowrank: {
-    2: { near: channelZero, far: 1, kernels: "mean" },
-    4: { near: 1, far: 0 },
-  },
-  MultiHeadAttnSparseFastWeight: {
-    6: { near: channelZero, far: channelOne },
-    7: { near: channelZero, far: channelOne, kernels: [one, zero] },
-  },
-};
+/** The blends that both modules of language models have, by type, from 0. Those of the paper's tables are 2 and 4, 6 and 7 below. */
+const sumBlends: readonly Blend[] = [
+  { near: channelZero, far: 1, kernels: [half, half] },
+  { near: 1, far: channelZero, kernels: [half, half] },
+  { near: channelZero, far: 1, kernels: "mean" },
+  { near: channelZero, far: channelZero, kernels: [half, half] },
+  { near: 1, far: 0 },
+  { near: 0, far: 1, kernels: "mean" },
+];
+
+/** Those of the module with fast weights. */
+const fastWeightBlends: readonly Blend[] = [
+  ...sumBlends,
+  { near: channelZero, far: channelOne, kernels: "mean" },
+  { near: channelZero, far: channelOne, kernels: [one, zero] },
+  { near: channelZero, far: channelOne, kernels: [1, zero] },
+  { near: 0, far: 1, kernels: [one, zero] },
+];
 
 /** The kernels of Long Range Arena and language models by the names they have there. */
 const kernelNames: { readonly [name: string]: KernelName } = {
@@ -92,6 +97,9 @@ const kernelNames: { readonly [name: string]: KernelName } = {
   sigmoid: "sigmoid",
   leaky_relu: "leakyRelu",
   softplus: "softplus",
+  selu: "selu",
+  gelu: "gelu",
+  silu: "silu",
 };
 
 /** The kernels of the copy task, in the order in which they join. */
@@ -109,25 +117,25 @@ export function officialAttention(config: OfficialConfig): {
   readonly names: BlendNames;
 } {
   const { code, bandwidth = 10, sparseRatio = 0, kernelCount = 1, sparse = true } = config;
-  const kernels = (config.kernels ?? ["elu"]).map(
+  const named = (config.kernels ?? ["elu"]).map(
     (name) => kernelNames[checkName("officialAttention", "kernel", name, Object.keys(kernelNames))],
   );
+  const kernels = named.slice(0, 2); // no module reads more
   switch (code) {
     case "LRA SparseLowrankAttention":
     case "LRA ModelForSC": {
-      const used = kernels.slice(0, 2); // the module reads no more
-      const blend = forKernels(typed(code, lraBlends, sparseRatio), used.length);
+      const blend = forKernels(typed(code, lraBlends, sparseRatio), kernels.length);
       return {
-        attention: { kind: "fmm", bandwidth, kernels: used, blend, normalizer: "lra" },
+        attention: { kind: "fmm", bandwidth, kernels, blend, normalizer: "lra" },
         names: namesOf(blend, ["sparse_ratio", "sparse_ratio2"], ["lowrank_ratio", "lowrank_ratio2"]),
       };
     }
     case "MultiHeadAttnSparseLowrank":
     case "MultiHeadAttnSparseFastWeight": {
-      const kind = code === "MultiHeadAttnSparseLowrank" ? "fmm" : "fmm-fast-weight";
-      const blend = forKernels(typed(code, lmBlends[code], sparseRatio), kernels.length);
+      const sums = code === "MultiHeadAttnSparseLowrank";
+      const blend = forKernels(typed(code, sums ? sumBlends : fastWeightBlends, sparseRatio), kernels.length);
       return {
-        attention: { kind, bandwidth, kernels, blend, normalizer: "lm" },
+        attention: { kind: sums ? "fmm" : "fmm-fast-weight", bandwidth, kernels, blend, normalizer: "lm" },
         names: namesOf(blend, ["sparse_ratio", "sparse_ratio2"], ["lowrank_ratio", "lowrank_ratio2"]),
       };
     }
@@ -147,11 +155,11 @@ export function officialAttention(config: OfficialConfig): {
   }
 }
 
-function typed(code: OfficialModule, blends: { readonly [type: number]: Blend }, sparseRatio: number): Blend {
+function typed(code: OfficialModule, blends: readonly Blend[], sparseRatio: number): Blend {
   const blend = blends[Math.floor(sparseRatio)];
   if (blend) return blend;
   throw new RangeError(
-    `officialAttention: expected a sparse_ratio of ${code} in ${Object.keys(blends).join(", ")}, got ${sparseRatio}`,
+    `officialAttention: expected a sparse_ratio of ${code} ≥ 0 and < ${blends.length}, got ${sparseRatio}`,
   );
 }
 

@@ -1,4 +1,7 @@
+import { configure } from "../experiments/configuration.ts";
+import { experiment } from "../experiments/experiments.ts";
 import { type PaperResult, paperResult } from "../experiments/paper-results.ts";
+import { differences, type Json } from "../training/differences.ts";
 import type { RunResult } from "../training/run-folder.ts";
 import { table } from "./table.ts";
 
@@ -25,7 +28,7 @@ export interface Row {
   readonly tokensPerSecond: number;
   /** The largest over seeds, in bytes */
   readonly peakMemory: number;
-  /** null where the paper reports nothing */
+  /** null where the paper reports nothing, and beside runs that are not as in the paper */
   readonly paper: PaperResult | null;
 }
 
@@ -46,8 +49,22 @@ export function summary(task: string, results: readonly RunResult[]): Row {
     steps,
     tokensPerSecond: spread(results.map((result) => result.tokensPerSecond)).mean,
     peakMemory: Math.max(...results.map((result) => result.peakMemory)),
-    paper: paperResult(task, model),
+    paper: asInPaper(task, results[0]) ? paperResult(task, model) : null,
   };
+}
+
+/**
+ * Whether the paper's number may stand beside a run: of the same model, task and steps, whatever its seed, its files and how often it was
+ * looked at. Not beside a language, whose perplexity the paper measures by a sliding window.
+ */
+function asInPaper(task: string, { model, configuration }: RunResult): boolean {
+  if (languages.includes(task) || paperResult(task, model) === null) return false;
+  const decisive = (all: object): Json => {
+    const { seed, data, evaluation, ...own } = { pretraining: false, ...all } as { readonly [name: string]: Json };
+    return own;
+  };
+  const whole = configure(experiment(task), { attention: model });
+  return differences(decisive(whole), decisive(configuration as object)).length === 0;
 }
 
 function spread(values: readonly number[]): Spread {
