@@ -361,6 +361,10 @@ test("what does not fit is refused, with the remedy", () => {
       { normalizer: "max" as never },
       { name: "RangeError", message: 'farField: expected normalizer "none" or "sum" or "rms", got "max"' },
     ],
+    [
+      { combine: "average" as never },
+      { name: "RangeError", message: 'farField: expected combine "sum" or "mean", got "average"' },
+    ],
     [{ mask: ones([2, 4]) }, { name: ShapeError.name, message: "farField: expected mask (2, n=5), got (2, 4)" }],
     [
       { combine: ones([3]) },

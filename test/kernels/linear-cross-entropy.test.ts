@@ -3,8 +3,11 @@ import { test } from "node:test";
 import {
   add,
   argmax,
+  cast,
   grad,
   matmul,
+  mul,
+  ones,
   type Program,
   random,
   sum,
@@ -12,6 +15,7 @@ import {
   tensor,
   trace,
   transpose,
+  zeros,
 } from "@fmmformer/autodiff";
 import { linearCrossEntropy, softmaxCrossEntropy } from "@fmmformer/kernels";
 import {
@@ -80,6 +84,35 @@ test("large logits stay finite and keep their digits", () => {
   const [first, second] = op(...args).toArray() as number[];
   assert.ok(Math.abs(first - Math.log(2)) < 1e-3, `${first}`); // 10⁴ and 9,999 + 1
   assert.equal(second, 19_998.5); // 10⁴ + ½ over −9,999 + 1
+});
+
+test("classes that are out of the question may fill a chunk", () => {
+  const never = Number.NEGATIVE_INFINITY;
+  const bias = tensor([never, never, 0, 1, never]);
+  const op = (x: Tensor, chunk: number): Tensor =>
+    linearCrossEntropy(x, ones([5, 2]), bias, tensor([2, 3], { dtype: "int32" }), { chunk }).losses;
+  const x = random.normal(random.key(0), [2, 2]);
+  for (const chunk of [1, 2, 3]) {
+    agree("losses", op(x, chunk), op(x, 5), { tolerance: 1e-6 });
+    staysFinite((t: Tensor) => op(t, chunk), [x]);
+  }
+});
+
+test("a row of no numbers is not taken to be right", () => {
+  const labels = tensor([4, 3, 2], { dtype: "int32" });
+  const { losses, named } = linearCrossEntropy(mul(ones([3, 2]), Number.NaN), ones([5, 2]), zeros([5]), labels, {
+    chunk: 2,
+  });
+  assert.ok(losses.data.every(Number.isNaN));
+  assert.deepEqual(named.toArray(), [0, 0, 0]);
+});
+
+test("dtypes are promoted: the wider of rows, weights and biases", () => {
+  const [x, weight, bias] = [[2, 3], [5, 3], [5]].map((shape) => random.normal(random.key(0), shape));
+  const labels = tensor([0, 4], { dtype: "int32" });
+  const wide = linearCrossEntropy(x, cast(weight, "float64"), bias, labels, { chunk: 2 }).losses;
+  assert.equal(wide.dtype, "float64");
+  agree("losses", cast(wide, "float32"), linearCrossEntropy(x, weight, bias, labels).losses, { tolerance: 1e-6 });
 });
 
 test("on the wasm engine it is what it is, with the same bits on any number of threads", () => {

@@ -1,6 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cast, jit, less, mul, ones, random, sigmoid, swapAxes, type Tensor, tensor, vjp } from "@fmmformer/autodiff";
+import {
+  add,
+  cast,
+  exp,
+  iota,
+  jit,
+  less,
+  mul,
+  ones,
+  random,
+  reshape,
+  sigmoid,
+  swapAxes,
+  type Tensor,
+  tensor,
+  vjp,
+} from "@fmmformer/autodiff";
 import {
   adamUpdate,
   causalProduct,
@@ -15,7 +31,7 @@ import {
   rmsNorm,
   softmaxCrossEntropy,
 } from "@fmmformer/kernels";
-import { runsAlike } from "@fmmformer/kernels/laws";
+import { agree, runsAlike } from "@fmmformer/kernels/laws";
 import { wasm } from "@fmmformer/kernels/wasm";
 import fc from "fast-check";
 
@@ -54,6 +70,8 @@ function maskOf({ b, n, seed }: Sizes): Tensor {
 }
 
 const runs = { numRuns: 20 };
+
+const normal = (seed: number, shape: readonly number[]): Tensor => random.normal(random.key(seed), shape);
 
 test("the near field", () => {
   const options = fc.record({
@@ -293,6 +311,31 @@ test("layers: norms, cross-entropy, dropout, Adam", () => {
     runsAlike(adam, [x, ones([])], engines, { tolerance: 1e-4 });
   });
   fc.assert(law, { numRuns: 12 });
+});
+
+test("integers are promoted before a kernel sees them", () => {
+  const x = add(reshape(iota(12), [3, 4]), 1);
+  const ops: ((t: Tensor) => Tensor)[] = [
+    (t) => layerNorm(t, ones([4]), ones([4])),
+    (t) => gelu(t),
+    (t) => featureMaps.elu.apply(t),
+    (t) => softmaxCrossEntropy(t, iota(3)),
+    (t) => nearField(reshape(t, [1, 3, 4]), reshape(t, [1, 3, 4]), ones([1, 3, 2]), { bandwidth: 2 }),
+  ];
+  for (const f of ops) agree("integers", jit(f, { engine: engines[0] })(x), f(x), { tolerance: 1e-6 });
+});
+
+test("gelu is read beside other ops, and beside its own pullback", () => {
+  const x = random.normal(random.key(1), [3, 5]);
+  runsAlike((t: Tensor) => [gelu(t), add(gelu(t), t), mul(gelu(t), exp(t))], [x], engines, { tolerance: 1e-6 });
+});
+
+test("a bias has its gradient where a mask of floats is differentiated too, and gets none", () => {
+  const q = random.normal(random.key(1), [1, 2, 6, 4]);
+  const given = { mask: tensor([[1, 1, 0, 1, 1, 0]]), near: normal(2, [2, 3]), full: normal(3, [2, 6, 6]) };
+  const near = ({ mask, near: bias }: typeof given): Tensor => nearField(q, q, q, { bandwidth: 2, mask, bias });
+  const full = ({ mask, full: bias }: typeof given): Tensor => fullAttention(q, q, q, { mask, bias });
+  for (const f of [near, full]) runsAlike(f, [given], engines, { tolerance: 1e-5 });
 });
 
 test("a label that is no class and a row that is not there are told as the value rules tell them", () => {

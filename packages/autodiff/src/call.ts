@@ -9,11 +9,13 @@ import { record } from "./tape.ts";
 import { type Dense, type Tensor, zerosLike } from "./tensor.ts";
 
 // A named sub-program is one equation, "call". It serves custom gradients, checkpoints and their pullbacks: an engine that has a
-// kernel of that name runs it, every other runs the sub-program.
+// kernel for it runs that, every other runs the sub-program.
 
 /** What a call computes, over flat lists of tensors. */
 export interface Callee {
   readonly name: string;
+  /** Whether the name is that of a kernel, which an engine may have; default: false. */
+  readonly kernel?: boolean;
   /** Static parameters, for engines and for printing. */
   readonly params: { readonly [key: string]: unknown };
   /** What the caller sees, and residuals: what the pullback wants to keep besides. */
@@ -114,7 +116,7 @@ function bindCall(
 
 /** The pullback of a call as a call: inputs, outputs and cotangents of the visible outputs in, the needed cotangents out. */
 function callPullback(
-  { name, params, pullback, core }: Callee & Required<Pick<Callee, "pullback">>,
+  { name, kernel, params, pullback, core }: Callee & Required<Pick<Callee, "pullback">>,
   direct: Cotangents,
   args: readonly Tensor[],
   outs: readonly Tensor[],
@@ -136,6 +138,7 @@ function callPullback(
   const pulled = call(
     {
       name: `${name}.pullback`,
+      ...(kernel && { kernel }),
       params: { ...params, needs },
       forward,
       ...(core && { core: coreOf(inputs, [...core], args), shared: needs }),

@@ -26,6 +26,11 @@ export interface CustomVjp<A extends Args, Y, R> {
    * `vmap` keeps the op as it is, its mapped axis in front of all.
    */
   readonly leading?: readonly number[];
+  /**
+   * Whether engines that have a kernel of this name may run it in place of the op: only for ops that the engine was made for. False unless
+   * told, so that a name is free.
+   */
+  readonly kernel?: boolean;
 }
 
 /**
@@ -37,7 +42,7 @@ export interface CustomVjp<A extends Args, Y, R> {
  * @throws ShapeError when the pullback returns a cotangent of another shape than its argument
  */
 export function customVjp<A extends Args, Y, R>(op: CustomVjp<A, Y, R>): (...args: A) => Y {
-  const { name, leading } = op;
+  const { name, leading, kernel } = op;
   return (...args) => {
     const { leaves, structure } = flatten(args, isTensor);
     const owners = args.flatMap((arg, i) => flatten(arg, isTensor).leaves.map(() => i));
@@ -82,6 +87,7 @@ export function customVjp<A extends Args, Y, R>(op: CustomVjp<A, Y, R>): (...arg
 
     const callee = {
       name,
+      ...(kernel && { kernel }),
       params: parametersOf(args),
       forward,
       pullback,

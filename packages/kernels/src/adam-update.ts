@@ -65,6 +65,7 @@ type Arguments = [
 
 const adamUpdateOp = customVjp({
   name: "adamUpdate",
+  kernel: true,
   forward: (...args: Arguments) => [rule(...args), args],
   pullback(args, cts) {
     const found = vjp(rule, ...args)[1](cts);

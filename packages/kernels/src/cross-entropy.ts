@@ -43,6 +43,7 @@ export function softmaxCrossEntropy(logits: Tensor, labels: Tensor): Tensor {
 
 const crossEntropyOp = customVjp({
   name: "softmaxCrossEntropy",
+  kernel: true,
   forward(logits: Tensor, labels: Tensor) {
     const known = take(iota(logits.shape[logits.shape.length - 1]), labels); // a label that is no class throws here
     const losses = neg(squeeze(takeAlongAxis(logSoftmax(logits), expandDims(known, -1)), -1)); // (…)

@@ -82,6 +82,7 @@ export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptio
   checkTokens("farField", q, k, v, mask);
   expectOneOf("featureNorm", featureNorm, ["none", "l1"]);
   expectOneOf("normalizer", normalizer, ["none", "sum", "rms"]);
+  if (typeof combine === "string") expectOneOf("combine", combine, ["sum", "mean"]);
   if (features.length === 0)
     throw new RangeError("farField: expected at least one feature map, got none; pass features: [featureMaps.elu]");
   if (!(eps >= 0)) throw new RangeError(`farField: expected eps ≥ 0, got ${eps}`);

@@ -30,6 +30,7 @@ export interface FeatureMap {
 /** elu(x) + 1. As x + 1 above 0 and eˣ below, it keeps its digits where elu(x) rounds to −1. Its slope is itself, but at most 1. */
 const eluPlusOne = customVjp({
   name: "eluPlusOne",
+  kernel: true,
   forward(x: Tensor) {
     const y = where(greater(x, 0), add(x, 1), exp(minimum(x, 0)));
     return [y, y];

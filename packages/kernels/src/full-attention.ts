@@ -120,7 +120,7 @@ const op: AttentionOp<Rule> = {
   },
 };
 
-const fullAttentionOp = customVjp({ ...op, leading: [3, 3, 3, 1, 3, 3, 0] });
+const fullAttentionOp = customVjp({ ...op, kernel: true, leading: [3, 3, 3, 1, 3, 3, 0] });
 
 function transposed(x: Tensor): Tensor {
   return swapAxes(x, -1, -2);

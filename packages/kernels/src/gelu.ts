@@ -10,6 +10,7 @@ import { add, gelu as composed, customVjp, erf, exp, mul, type Tensor } from "@f
  */
 export const gelu: (x: Tensor) => Tensor = customVjp({
   name: "gelu",
+  kernel: true,
   forward: (x: Tensor) => [composed(x), x],
   pullback: (x, g) => [mul(g, slope(x))],
   leading: [0],

@@ -26,6 +26,7 @@ export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, options: { read
 
 const layerNormOp = customVjp({
   name: "layerNorm",
+  kernel: true,
   forward(x: Tensor, gain: Tensor, bias: Tensor, { eps }: { readonly eps: number }) {
     const center = rowMean(x); // (…, 1)
     const centered = sub(x, center);

@@ -30,6 +30,7 @@ import {
   zerosLike,
 } from "@fmmformer/autodiff";
 import { expectShape } from "./expect-shape.ts";
+import { promoteFloats } from "./promote-floats.ts";
 
 export interface LinearCrossEntropyOptions {
   /** How many classes are looked at at once; 1024 unless told */
@@ -81,7 +82,8 @@ export function linearCrossEntropy(
     throw new RangeError(`linearCrossEntropy: expected chunk to be an integer ≥ 1, got ${chunk}`);
   }
   const t = lead.reduce((a, b) => a * b, 1);
-  const { losses, named } = op(reshape(x, [t, c]), weight, bias, reshape(labels, [t]), { chunk });
+  const [rows, w, b] = promoteFloats([reshape(x, [t, c]), weight, bias]);
+  const { losses, named } = op(rows, w, b, reshape(labels, [t]), { chunk });
   return { losses: reshape(losses, lead), named: reshape(named, lead) };
 }
 
@@ -97,16 +99,22 @@ const op = customVjp({
   forward(x: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, { chunk }: Required<LinearCrossEntropyOptions>) {
     const known = take(iota(weight.shape[0]), labels); // a label that is no class throws here
     const none = zerosLike(sum(x, { axis: 1 })); // (t)
-    const start = { top: full(none.shape, -Infinity, { dtype: x.dtype }), total: none, target: none, named: known };
+    const start = {
+      top: full(none.shape, -Infinity, { dtype: x.dtype }),
+      total: none,
+      target: none,
+      named: zerosLike(known),
+    };
     const [{ top, total, target, named }] = overChunks(start, weight, bias, chunk, (so, part) => {
       const logits = logitsOf(x, part); // (t, k)
       const highest = max(logits, { axis: 1 });
       const next = maximum(so.top, highest);
-      const terms = exp(sub(logits, expandDims(next, 1)));
+      const shift = where(equal(next, -Infinity), 0, next); // classes so far may all be out of the question
+      const terms = exp(sub(logits, expandDims(shift, 1)));
       const hit = where(isLabel(known, part), logits, 0);
       const carry = {
         top: next,
-        total: add(mul(so.total, exp(sub(so.top, next))), sum(terms, { axis: 1 })),
+        total: add(mul(so.total, exp(sub(so.top, shift))), sum(terms, { axis: 1 })),
         target: add(so.target, sum(hit, { axis: 1 })),
         named: where(greater(highest, so.top), add(argmax(logits, { axis: 1 }), part.first), so.named),
       };

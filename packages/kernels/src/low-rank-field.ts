@@ -65,6 +65,7 @@ export function lowRankField(
 
 const lowRankOp = customVjp({
   name: "farField",
+  kernel: true,
   forward(q: Tensor, k: Tensor, v: Tensor, state: Tensor | null, rule: LowRankRule) {
     const values = withOne(v);
     const [x, last] = rule.causal ? causalProduct(q, k, repeated(values, q), state) : readAll(q, k, values, state);

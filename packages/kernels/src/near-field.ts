@@ -109,4 +109,4 @@ const op: AttentionOp<Rule> = {
   },
 };
 
-const nearFieldOp = customVjp({ ...op, leading: [3, 3, 3, 1, 2, 3, 0] });
+const nearFieldOp = customVjp({ ...op, kernel: true, leading: [3, 3, 3, 1, 2, 3, 0] });

@@ -30,8 +30,6 @@ export interface Builder {
   straight(x: Formula): Formula;
   store(x: Formula): Formula;
   define(variable: Var, value: Formula): void;
-  /** Have indices checked against the rows of a table where they are an input, before a run. */
-  checkRows(indices: Atom, rows: number, op: string): void;
 }
 
 /** WebGPU gives a kernel eight arrays, of which one is the result. */
@@ -53,13 +51,6 @@ export function checkSize(size: number, name: string): void {
 export interface Findings {
   readonly steps: readonly Step[];
   readonly constants: readonly Constant[];
-  readonly checks: readonly RowCheck[];
-}
-
-export interface RowCheck {
-  readonly variable: Var;
-  readonly rows: number;
-  readonly op: string;
 }
 
 export function createBuilder(
@@ -67,7 +58,6 @@ export function createBuilder(
 ): Builder & { readonly findings: Findings; name: string } {
   const steps: Step[] = [];
   const constants: Constant[] = [];
-  const checks: RowCheck[] = [];
   const values = new Map<Atom, Formula>();
   /** What has been stored of a formula that others hold */
   const storedOf = new Map<Formula, Formula>();
@@ -77,6 +67,7 @@ export function createBuilder(
     const known = storedOf.get(x);
     if (known) return known;
     const size = sizeOf(x.shape);
+    if (size === 0) return filled(0, x);
     const name = x.name ?? builder.name;
     checkSize(size, name);
     const { source, arguments: inputs } = writeKernel((code, i) => x.at(code, unravel(code, i, x.shape)));
@@ -89,7 +80,8 @@ export function createBuilder(
 
   const constant = (x: Dense): Formula => {
     if (x.fill !== undefined) return filled(x.fill, x);
-    if (x.size === 1) return filled(x.data[0], x);
+    if (x.size <= 1) return filled(x.data[0] ?? 0, x);
+    checkSize(x.size, "a constant");
     const stored: Stored = { size: x.size };
     constants.push({ stored, values: x });
     return read(stored, x);
@@ -97,7 +89,7 @@ export function createBuilder(
 
   const builder: Builder & { readonly findings: Findings; name: string } = {
     name: "program",
-    findings: { steps, constants, checks },
+    findings: { steps, constants },
     formula(x) {
       let value = values.get(x);
       if (!value) {
@@ -117,9 +109,6 @@ export function createBuilder(
     store,
     define(variable, value) {
       values.set(variable, value.stored || value.name !== undefined ? value : { ...value, name: builder.name });
-    },
-    checkRows(indices, rows, op) {
-      if (!(indices instanceof Dense)) checks.push({ variable: indices, rows, op });
     },
   };
   return builder;

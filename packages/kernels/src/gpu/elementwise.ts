@@ -38,13 +38,13 @@ function log1pNear(code: Code, x: string): string {
   return code.name(`2 * ${s} * ${polynomial(square, [1, 1 / 3, 1 / 5, 1 / 7, 1 / 9, 1 / 11, 1 / 13])}`);
 }
 
-/** −∞ at 0, NaN below. */
+/** −∞ at 0, NaN below and of NaN. */
 function log(code: Code, x: string): string {
   const near = log1pNear(code, code.name(`${x} > 0.6 && ${x} < 1.6 ? ${x} - 1 : 0`));
-  const value = code.variable(`Math.log(${x} > 0 ? ${x} : 1)`);
+  const value = code.variable(code.literal(Number.NaN));
+  code.when(`${x} > 0`, () => code.set(value, `Math.log(${x})`));
   code.when(`${x} > 0.6 && ${x} < 1.6`, () => code.set(value, near));
   code.when(`${x} === 0`, () => code.set(value, code.literal(-Infinity)));
-  code.when(`${x} < 0`, () => code.set(value, code.literal(Number.NaN)));
   return value;
 }
 
@@ -118,13 +118,20 @@ function pow(code: Code, x: string, y: string): string {
   return value;
 }
 
-/** x − y ⌊x/y⌋, put right where a quotient was rounded over a whole number. */
-function mod(code: Code, x: string, y: string): string {
-  const rest = code.variable(`${x} - ${y} * Math.floor(${x} / (${y} === 0 ? 1 : ${y}))`);
-  code.when(`${rest} * ${y} < 0`, () => code.set(rest, `${rest} + ${y}`));
-  code.when(`Math.abs(${rest}) >= Math.abs(${y})`, () => code.set(rest, `${rest} - ${y}`));
-  return rest;
+/** x − y ⌊x/y⌋, put right where a quotient was rounded over a whole number; `byZero` where y is 0. */
+function mod(byZero: number): ElementwiseRule {
+  return function_(6, (code, x, y) => {
+    const rest = code.variable(code.literal(byZero));
+    code.when(`${y} !== 0`, () => {
+      code.set(rest, `${x} - ${y} * Math.floor(${x} / ${y})`);
+      code.when(`${rest} * ${y} < 0`, () => code.set(rest, `${rest} + ${y}`));
+      code.when(`Math.abs(${rest}) >= Math.abs(${y})`, () => code.set(rest, `${rest} - ${y}`));
+    });
+    return rest;
+  });
 }
+
+export const modOfIntegers: ElementwiseRule = mod(0);
 
 export const elementwise: Readonly<Record<string, ElementwiseRule>> = {
   neg: simple((x) => `(-${x})`),
@@ -149,7 +156,7 @@ export const elementwise: Readonly<Record<string, ElementwiseRule>> = {
   pow: function_(8, pow),
   maximum: simple((x, y) => `Math.max(${x}, ${y})`),
   minimum: simple((x, y) => `Math.min(${x}, ${y})`),
-  mod: function_(6, mod),
+  mod: mod(Number.NaN),
   equal: simple((x, y) => `(${x} === ${y} ? 1 : 0)`),
   less: simple((x, y) => `(${x} < ${y} ? 1 : 0)`),
   lessEqual: simple((x, y) => `(${x} <= ${y} ? 1 : 0)`),

@@ -1,11 +1,13 @@
 import type { AsyncEngine, Program } from "@fmmformer/autodiff";
 import { Dense } from "@fmmformer/autodiff/extend";
 import { pair } from "../donation.ts";
+import { checkPrimitives } from "../known-names.ts";
 import { closed, type Device, type GpuMode, gpuModes, openDevice } from "./device.ts";
 import { flat } from "./flat.ts";
 import { fusedOpOf } from "./fused.ts";
 import { lower } from "./lower.ts";
 import { fetchedTree } from "./resident.ts";
+import { rowNumbersOf } from "./row-numbers.ts";
 import { type Compiled, run } from "./run.ts";
 import { split } from "./split.ts";
 
@@ -97,6 +99,7 @@ async function openFirst(): Promise<Device> {
 /** A program as kernels, and what the host does for them. */
 export function compile(given: Program, donated: readonly number[]): Compiled {
   const program = flat(given, (call) => fusedOpOf(call) !== null);
+  checkPrimitives("gpu", program.equations);
   const pairs = pair(program, donated);
   // What the host computes it keeps: only what kernels make of an input will be on the device at the next call.
   const first = split(program, (input) => pairs.some(([given]) => given === input));
@@ -105,5 +108,5 @@ export function compile(given: Program, donated: readonly number[]): Compiled {
     return !(y instanceof Dense || first.known.has(y));
   });
   const divided = split(program, (input) => staying.some(([given]) => given === input));
-  return { program, split: divided, plan: lower(program, divided), pairs: staying };
+  return { program, split: divided, plan: lower(program, divided), pairs: staying, rowNumbers: rowNumbersOf(given) };
 }

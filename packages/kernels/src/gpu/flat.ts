@@ -33,16 +33,14 @@ function run(program: Program, inputs: readonly Tensor[]): readonly Tensor[] {
   const read = (x: Atom): Tensor => (x instanceof Dense ? x : (values.get(x) as Tensor));
   for (const equation of program.equations) {
     const ins = equation.ins.map(read);
-    const outs = isScan(equation)
-      ? rounds(equation.params as ScanParams, ins)
-      : bind(equation.prim, ins, equation.params);
+    const outs = isScan(equation) ? rounds(equation, ins) : bind(equation.prim, ins, equation.params);
     for (const [i, v] of equation.outs.entries()) values.set(v, outs[i]);
   }
   return program.outputs.map(read);
 }
 
-function rounds(params: ScanParams, ins: readonly Tensor[]): readonly Tensor[] {
-  const { program, constants, carries, length, reverse, save } = params;
+function rounds({ params, outs }: Equation, ins: readonly Tensor[]): readonly Tensor[] {
+  const { program, constants, carries, length, reverse, save } = params as ScanParams;
   if (length > mostRounds) {
     throw new RangeError(
       `gpu: expected loops of at most ${mostRounds} rounds, got ${length}; use the wasm engine, or larger chunks`,
@@ -51,6 +49,7 @@ function rounds(params: ScanParams, ins: readonly Tensor[]): readonly Tensor[] {
   const fixed = ins.slice(0, constants);
   let state = ins.slice(constants, constants + carries);
   const steps = ins.slice(constants + carries);
+  if (length === 0) return [...state, ...outs.slice(carries).map((y) => new Dense(y, 0))];
   const rows: (readonly Tensor[])[] = new Array(length);
   for (let k = 0; k < length; k++) {
     const t = reverse ? length - 1 - k : k;
@@ -58,5 +57,5 @@ function rounds(params: ScanParams, ins: readonly Tensor[]): readonly Tensor[] {
     rows[t] = save ? [...results.slice(carries), ...state] : results.slice(carries);
     state = results.slice(0, carries);
   }
-  return [...state, ...(rows[0] ?? []).map((_, i) => stack(rows.map((row) => row[i])))];
+  return [...state, ...rows[0].map((_, i) => stack(rows.map((row) => row[i])))];
 }

@@ -1,5 +1,6 @@
-import { callPrimitive, type Equation } from "@fmmformer/autodiff/extend";
+import type { Equation } from "@fmmformer/autodiff/extend";
 import type { Call } from "../composed-call.ts";
+import { byName } from "../known-names.ts";
 import { fullAttention, nearField } from "./ops/attention.ts";
 import { farField, farFieldPullback } from "./ops/far-field.ts";
 import type { FusedOp } from "./ops/fused-op.ts";
@@ -24,8 +25,6 @@ const fusedOps: Readonly<Record<string, FusedOp>> = {
 
 /** The rule of a call, where there is one. */
 export function fusedOpOf(equation: Equation): Rule | null {
-  if (equation.prim !== (callPrimitive as Equation["prim"])) return null;
-  const call = equation as Call;
-  const op = fusedOps[call.params.callee.name];
-  return op?.takes(call) ? op.rule : null;
+  const op = byName(fusedOps, equation);
+  return op?.takes(equation as Call) ? op.rule : null;
 }

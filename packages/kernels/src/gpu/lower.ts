@@ -1,6 +1,6 @@
 import type { Program } from "@fmmformer/autodiff";
 import { type Atom, Dense, type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { type Constant, checkSize, createBuilder, type RowCheck, type Step } from "./builder.ts";
+import { type Constant, checkSize, createBuilder, type Step } from "./builder.ts";
 import type { HostNumber, Stored } from "./code.ts";
 import { filled, hostNumber, read } from "./formula.ts";
 import { fusedOpOf } from "./fused.ts";
@@ -11,8 +11,6 @@ import type { Split } from "./split.ts";
 export interface Plan {
   readonly steps: readonly (Step & { readonly dead: readonly Stored[] })[];
   readonly constants: readonly Constant[];
-  /** Inputs that must be numbers of rows */
-  readonly checks: readonly { readonly input: number; readonly rows: number; readonly op: string }[];
   /** Values that are sent before a run: inputs, by place, and what the host computed, which is no input: −1 */
   readonly sent: readonly { readonly variable: Var; readonly input: number; readonly stored: Stored }[];
   readonly numbers: readonly Var[];
@@ -60,12 +58,11 @@ export function lower(program: Program, { known, device }: Split): Plan {
     builder.name = "result";
     return builder.store(builder.formula(y)).stored as Stored;
   });
-  const { constants, checks } = builder.findings;
+  const { constants, steps } = builder.findings;
   const alive = [...outputs, ...constants.map(({ stored }) => stored)];
   return {
     ...{ constants, sent, numbers, outputs },
-    steps: withDeaths(builder.findings.steps, alive),
-    checks: checksOf(checks, program),
+    steps: withDeaths(steps, alive),
   };
 }
 
@@ -82,22 +79,6 @@ function withDeaths(steps: readonly Step[], alive: readonly unknown[]): Plan["st
     return { ...step, dead };
   });
   return found.reverse();
-}
-
-/** Numbers of rows that are computed cannot be checked: rows that do not exist are NaN. */
-function checksOf(checks: readonly RowCheck[], program: Program): Plan["checks"] {
-  return checks.flatMap(({ variable, ...check }) => {
-    const input = program.inputs.indexOf(rootOf(variable, program));
-    return input < 0 ? [] : [{ ...check, input }];
-  });
-}
-
-/** The variable whose elements another one shows in some order. */
-function rootOf(variable: Var, program: Program): Var {
-  const equation = program.equations.find(({ outs }) => outs.includes(variable));
-  const from = equation?.ins[0];
-  const shows = equation && ["reshape", "broadcast", "transpose", "stopGradient"].includes(equation.prim.name);
-  return shows && !(from instanceof Dense) ? rootOf(from as Var, program) : variable;
 }
 
 function apply(builder: ReturnType<typeof createBuilder>, equation: Equation): void {

@@ -2,7 +2,7 @@ import { type Equation, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import { type Builder, map, together } from "./builder.ts";
 import { causalProduct } from "./causal-product.ts";
 import { type Code, plus, times, unravel } from "./code.ts";
-import { elementwise } from "./elementwise.ts";
+import { elementwise, modOfIntegers } from "./elementwise.ts";
 import { broadcast, chosen, computed, type Formula, reshaped, transposed, window } from "./formula.ts";
 import { matmul } from "./matmul.ts";
 import { reduced, summed } from "./sums.ts";
@@ -23,6 +23,7 @@ export const rules: Readonly<Record<string, Rule>> = {
       (b, { outs: [y] }, operands) => [map(b, y, operands, rule)],
     ]),
   ),
+  mod: (b, { outs: [y] }, operands) => [map(b, y, operands, y.dtype === "float32" ? elementwise.mod : modOfIntegers)],
   cast(b, { ins: [from], outs: [y] }, [x]) {
     if (y.dtype === "bool" && from.dtype !== "bool")
       return [map(b, y, [x], { cost: 1, apply: (_, v) => `(${v} !== 0 ? 1 : 0)` })];
@@ -84,7 +85,8 @@ export const rules: Readonly<Record<string, Rule>> = {
         const where = code.variable("0");
         code.loop(n, (j) => {
           const value = code.name(x.at(code, at(j)));
-          code.when(`${value} > ${best}`, () => {
+          // Larger or NaN, unless one that is NaN was met before.
+          code.when(`${best} === ${best} && !(${value} <= ${best})`, () => {
             code.set(best, value);
             code.set(where, j);
           });
@@ -105,8 +107,9 @@ export const rules: Readonly<Record<string, Rule>> = {
         const count = code.variable("0");
         code.loop(n, (j) => {
           const other = code.name(x.at(code, along(place, j)));
-          const before = `${other} < ${own} || (${other} === ${own} && ${j} < ${place[axis]})`;
-          code.when(before, () => code.set(count, `${count} + 1`));
+          const [add, earlier] = [() => code.set(count, `${count} + 1`), `${j} < ${place[axis]}`];
+          code.when(`${other} < ${own} || (${other} === ${own} && ${earlier})`, add);
+          code.when(`!(${own} === ${own}) && (${other} === ${other} || ${earlier})`, add); // NaN comes last
         });
         return count;
       }),
@@ -159,12 +162,8 @@ export const rules: Readonly<Record<string, Rule>> = {
   triangularSolve: (b, { outs: [y], params }, [a, x]) => [
     solveTriangular(b, y, [a, x], params as { lower: boolean; transpose: boolean; unit: boolean }),
   ],
-  gather(b, { ins: [, indices], outs: [y] }, [x, i]) {
-    b.checkRows(indices, x.shape[0], "take");
-    return [rowsOf(b, y, x, i)];
-  },
-  scatterAdd(b, { ins: [, indices], outs: [y] }, [x, i, updates]) {
-    b.checkRows(indices, x.shape[0], "scatterAdd");
+  gather: (b, { outs: [y] }, [x, i]) => [rowsOf(b, y, x, i)],
+  scatterAdd(b, { outs: [y] }, [x, i, updates]) {
     const [where, u] = [b.light(i), b.light(updates)];
     const reads = [where, u];
     const added = summed(b, y, sizeOf(where.shape), { reads, cost: 2 }, (code, [row, ...rest], k, total) => {

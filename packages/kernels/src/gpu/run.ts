@@ -1,9 +1,10 @@
 import type { Program, Tensor } from "@fmmformer/autodiff";
-import { Dense, evaluate, noSuchRow, type Var } from "@fmmformer/autodiff/extend";
+import { Dense, evaluate, type Var } from "@fmmformer/autodiff/extend";
 import type { Stored } from "./code.ts";
 import type { Device, Handle } from "./device.ts";
 import type { Plan } from "./lower.ts";
 import { constantOn, converted, fetched, handleOf, numbersOf, onDevice, release, residentOf } from "./resident.ts";
+import { checkRows, type RowNumbers } from "./row-numbers.ts";
 import type { Split } from "./split.ts";
 
 /** A program that is ready to run. */
@@ -11,20 +12,18 @@ export interface Compiled {
   readonly program: Program;
   readonly split: Split;
   readonly plan: Plan;
+  readonly rowNumbers: RowNumbers;
   /** The results that stay on the device, each with the input that is given away for it */
   readonly pairs: readonly (readonly [input: number, output: number])[];
 }
 
 /** Run a program: the host's part, then the kernels in order, each array freed behind its last reader. */
 export async function run(
-  { program, split, plan, pairs }: Compiled,
+  { program, split, plan, pairs, rowNumbers }: Compiled,
   values: readonly Tensor[],
   device: Device,
 ): Promise<readonly Tensor[]> {
-  for (const { input, rows, op } of plan.checks) {
-    const { data } = await fetched(values[input]);
-    for (const row of data) if (!(row >= 0 && row < rows)) throw noSuchRow(op, row, rows);
-  }
+  checkRows(rowNumbers, await Promise.all(rowNumbers.inputs.map((input) => fetched(values[input]))));
   const known = await knownBefore(program, split, values);
   const handles = new Map<Stored, Handle>();
   /** What others hold: it is not freed here */

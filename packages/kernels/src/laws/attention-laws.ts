@@ -45,7 +45,7 @@ function lengthOf([q]: Tokens): number {
   return q.shape[q.shape.length - 2];
 }
 
-/** Weights sum to 1: values that are all 1 come out as 1, or as exactly 0 where no key is attended. */
+/** Weights sum to 1: values that are all 1 come out as 1, or with a mask as exactly 0 where no key is attended. */
 export function rowsSumToOne(
   attend: Attention,
   x: Tokens,
@@ -54,8 +54,11 @@ export function rowsSumToOne(
   const { tolerance = 1e-12, mask } = options;
   const [q, k, v] = x;
   const sums = attend(q, k, onesLike(v), mask);
-  const bad = sums.data.findIndex((value: number) => value !== 0 && !(Math.abs(value - 1) <= tolerance));
-  if (bad >= 0) throw new LawError(`rowsSumToOne: expected 1, or 0 where no key is attended, got ${sums.data[bad]}`);
+  const bad = sums.data.findIndex((value: number) => !(mask && value === 0) && !(Math.abs(value - 1) <= tolerance));
+  if (bad >= 0)
+    throw new LawError(
+      `rowsSumToOne: expected 1${mask ? ", or 0 where no key is attended" : ""}, got ${sums.data[bad]}`,
+    );
 }
 
 /** A band at least as wide as the sequence attends everywhere: it gives full attention, and its gradients. */

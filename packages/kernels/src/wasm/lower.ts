@@ -1,13 +1,7 @@
 import { Program } from "@fmmformer/autodiff";
-import {
-  type CallParams,
-  callPrimitive,
-  type Equation,
-  inlineCalls,
-  type ScanParams,
-  scanPrimitive,
-  type Var,
-} from "@fmmformer/autodiff/extend";
+import { type Equation, inlineCalls, type ScanParams, scanPrimitive, type Var } from "@fmmformer/autodiff/extend";
+import type { Call } from "../composed-call.ts";
+import { byName, checkPrimitives } from "../known-names.ts";
 import type { Builder } from "./builder.ts";
 import { fusedOps } from "./fused.ts";
 import type { FusedOp } from "./ops/operands.ts";
@@ -33,6 +27,7 @@ function isEmpty({ shape }: Var): boolean {
 /** The same program without calls that have no kernels, in the bodies of loops too. */
 export function inlined(program: Program): Program {
   const { inputs, equations, outputs } = inlineCalls(program, (call) => fusedOpOf(call) !== null);
+  checkPrimitives("wasm", equations);
   return new Program(inputs, equations.map(withBodyInlined), outputs);
 }
 
@@ -42,11 +37,7 @@ function withBodyInlined(equation: Equation): Equation {
   return { ...equation, params: { ...params, program: inlined(params.program) } };
 }
 
-type Call = Equation & { readonly params: CallParams };
-
 function fusedOpOf(equation: Equation): FusedOp | null {
-  if (equation.prim !== (callPrimitive as Equation["prim"])) return null;
-  const call = equation as Call;
-  const op = fusedOps[call.params.callee.name];
-  return op?.takes(call) ? op : null;
+  const op = byName(fusedOps, equation);
+  return op?.takes(equation as Call) ? op : null;
 }

@@ -251,11 +251,12 @@ function attention(pairsOf: (n: number, rule: Rule) => Pairs): Attention {
       const { inputs, pairs, scale } = setUp(b, call, operands.slice(0, -3));
       const [o, l, g] = [...operands.slice(-3, -1).map(b.plain), b.light(operands[operands.length - 1])];
       const { q, k, v, mask, bias } = inputs;
-      const names = ["dq", "dk", "dv", ...(mask ? ["dmask"] : []), ...(bias ? ["dbias"] : [])];
+      const names = ["dq", "dk", "dv", ...(mask ? [null] : []), ...(bias ? ["dbias"] : [])];
       const { dq, dk, dv, dbias } = wanted(call, names);
       const p = b.store(
         ofPairs(inputs, { pairs, scale, reads: [l] }, 0, (code, score, place) => {
-          return `Math.exp(${score} - ${l.at(code, place.slice(0, -1))})`;
+          const own = code.name(l.at(code, place.slice(0, -1)));
+          return `Math.exp(${score} - (${own} === ${code.literal(-Infinity)} ? 0 : ${own}))`; // 0 in a row of −∞ alone
         }),
       );
       const pull = (): Formula =>

@@ -41,12 +41,12 @@ function pulledInputs(call: Call): Inputs & { readonly o: Atom; readonly l: Atom
   return { ...inputsOf(call, count), o, l, g };
 }
 
-/** Cotangents that a pullback gives; mask and bias shift places as they shift among the inputs. */
+/** Cotangents that a pullback gives: that of the bias shifts places as the bias does among the inputs. */
 function resultsOf(
   call: Call,
   { mask, bias }: Inputs,
-): { readonly [name in "dq" | "dk" | "dv" | "dmask" | "dbias"]?: Var | null } {
-  return wanted(call, ["dq", "dk", "dv", ...(mask ? (["dmask"] as const) : []), ...(bias ? (["dbias"] as const) : [])]);
+): { readonly [name in "dq" | "dk" | "dv" | "dbias"]?: Var | null } {
+  return wanted(call, ["dq", "dk", "dv", ...(mask ? [null] : []), ...(bias ? (["dbias"] as const) : [])]);
 }
 
 /** b, h, n, d and m. */
@@ -90,8 +90,13 @@ function headsTogether(h: number, operands: readonly (readonly Word[])[], widths
   return heads;
 }
 
+/** Whether all batches have the same bias, (h, slots). */
+function isShared({ bias }: Inputs): boolean {
+  return !bias || sizeOf(bias.shape.slice(0, -2)) === 1;
+}
+
 export const nearField: FusedOp = {
-  takes: inFloat32,
+  takes: (call) => inFloat32(call) && isShared(inputsOf(call, call.ins.length)),
   lower(b, call) {
     const inputs = inputsOf(call, call.ins.length);
     const [o, l] = call.outs;
@@ -121,7 +126,7 @@ export const nearField: FusedOp = {
 };
 
 export const nearFieldPullback: FusedOp = {
-  takes: inFloat32,
+  takes: (call) => inFloat32(call) && isShared(pulledInputs(call)),
   lower(b, call) {
     const inputs = pulledInputs(call);
     const { dq = null, dk = null, dv = null, dbias = null } = resultsOf(call, inputs);

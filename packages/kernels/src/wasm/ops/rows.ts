@@ -1,11 +1,16 @@
 import { type Atom, type CallParams, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
-import { inFloat32, parameters, wanted } from "../../composed-call.ts";
+import { isFloat32, parameters, wanted } from "../../composed-call.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
 import { created, dense, type FusedOp } from "./operands.ts";
 
+/** Whether there is one number for each column, which a mapped axis would make more. */
+function isRow(y: Atom, x: Atom): boolean {
+  return sizeOf(y.shape) === x.shape[x.shape.length - 1];
+}
+
 export const layerNorm: FusedOp = {
-  takes: inFloat32,
+  takes: ({ ins: [x, gain, bias] }) => [x, gain, bias].every((y) => isFloat32(y)) && isRow(gain, x) && isRow(bias, x),
   lower(b, call) {
     const {
       ins: [x, gain, bias],
@@ -23,7 +28,7 @@ export const layerNorm: FusedOp = {
 };
 
 export const layerNormPullback: FusedOp = {
-  takes: inFloat32,
+  takes: layerNorm.takes,
   lower(b, call) {
     const [x, gain, , , center, inverse, g] = call.ins;
     const { dx, dgain, dbias } = wanted(call, ["dx", "dgain", "dbias"]);
@@ -45,7 +50,7 @@ export const layerNormPullback: FusedOp = {
 };
 
 export const crossEntropy: FusedOp = {
-  takes: inFloat32,
+  takes: ({ ins: [logits] }) => isFloat32(logits),
   lower(b, { ins: [logits, labels], outs: [losses] }) {
     const classes = logits.shape[logits.shape.length - 1];
     const rows = sizeOf(labels.shape);
@@ -58,7 +63,7 @@ export const crossEntropy: FusedOp = {
 };
 
 export const crossEntropyPullback: FusedOp = {
-  takes: inFloat32,
+  takes: crossEntropy.takes,
   lower(b, { ins: [logits, labels, , g], outs: [dlogits] }) {
     const classes = logits.shape[logits.shape.length - 1];
     const rows = sizeOf(labels.shape);
@@ -74,9 +79,9 @@ export const crossEntropyPullback: FusedOp = {
 // and its pullback adds one to the chain they are in.
 
 export const gelu: FusedOp = {
-  takes: (call) => call.outs[0].dtype === "float32",
+  takes: ({ ins: [x] }) => isFloat32(x),
   lower(b, { ins: [x], outs: [y] }, uses) {
-    const pulled = "id" in x && uses.readers(x).some(({ params }) => isPullback(params as Partial<CallParams>));
+    const pulled = "id" in x && uses.readers(x).some(({ params }) => isPullback(params as Partial<CallParams> | null));
     if (!pulled) return b.elementwise("gelu_float32", [x], y);
     const [e, tail]: Var[] = [
       { ...y, id: -1 },
@@ -89,12 +94,12 @@ export const gelu: FusedOp = {
   },
 };
 
-function isPullback({ callee }: Partial<CallParams>): boolean {
-  return callee?.name === "gelu.pullback";
+function isPullback(params: Partial<CallParams> | null): boolean {
+  return params?.callee?.name === "gelu.pullback";
 }
 
 export const geluPullback: FusedOp = {
-  takes: (call) => call.outs[0].dtype === "float32",
+  takes: ({ ins: [x] }) => isFloat32(x),
   lower(b, { ins: [x, , g], outs: [dx] }) {
     const slope: Var = { ...dx, id: -1 };
     const [e, tail] = ["gelu bell", "gelu tail"].map((name) => b.notes.get(x)?.get(name));
@@ -105,7 +110,7 @@ export const geluPullback: FusedOp = {
 };
 
 export const eluPlusOne: FusedOp = {
-  takes: (call) => call.outs[0].dtype === "float32",
+  takes: ({ ins: [x] }) => isFloat32(x),
   lower: (b, { ins: [x], outs: [y] }) => b.elementwise("eluPlusOne_float32", [x], y),
 };
 
@@ -119,8 +124,8 @@ interface Adam {
 export const adamUpdate: FusedOp = {
   takes: (call) => {
     const { 4: beta1, 5: beta2 } = parameters<Adam>(call);
-    const float32 = call.outs.every(({ dtype }) => dtype === "float32");
-    return float32 && call.ins.length === 4 && typeof beta1 === "number" && typeof beta2 === "number";
+    const numbers = typeof beta1 === "number" && typeof beta2 === "number";
+    return numbers && call.outs.every(isFloat32) && call.ins.length === 4 && sizeOf(call.ins[3].shape) === 1;
   },
   lower(b, call) {
     const [g, mu, nu, step] = call.ins;
