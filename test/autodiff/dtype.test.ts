@@ -3,6 +3,7 @@ import { test } from "node:test";
 import {
   add,
   argmax,
+  argmin,
   cast,
   concat,
   cumsum,
@@ -12,6 +13,7 @@ import {
   exp,
   full,
   grad,
+  iota,
   jit,
   logicalAnd,
   logicalNot,
@@ -19,12 +21,15 @@ import {
   matmul,
   max,
   mean,
+  min,
   mod,
   mul,
   notEqual,
   oneHot,
   pow,
+  prod,
   type Scalar,
+  scatterAdd,
   softmax,
   sqrt,
   stack,
@@ -33,6 +38,7 @@ import {
   type Tensor,
   take,
   tensor,
+  vmap,
   where,
   zeros,
 } from "@fmmformer/autodiff";
@@ -146,4 +152,80 @@ test("integers divide and index exactly", () => {
     [1, 2, 0],
   );
   assert.equal(take(zeros([3]), 1).item(), 0);
+});
+
+const least = -(2 ** 31);
+const most = 2 ** 31 - 1;
+
+test("the least of integers is found among all of them, −2³¹ too", () => {
+  const x = tensor(
+    [
+      [7, least, 3],
+      [most, 0, -1],
+    ],
+    { dtype: "int32" },
+  );
+  assert.deepEqual([min(x).item(), min(x).dtype, min(tensor([true, false])).toArray()], [least, "int32", 0]);
+  assert.deepEqual(
+    [min(x, { axis: 1 }).toArray(), max(x, { axis: 1 }).toArray()],
+    [
+      [least, -1],
+      [7, most],
+    ],
+  );
+  assert.deepEqual(
+    [argmin(x).toArray(), argmax(x).toArray(), argmin(tensor([true, false])).item()],
+    [[1, 2], [0, 0], 1],
+  );
+});
+
+test("integers multiply and add up modulo 2³²", () => {
+  const ints = (...values: number[]): Tensor => tensor(Int32Array.from(values));
+  assert.equal(mul(ints(123456789), 1234567891).item(), -275631537);
+  assert.equal(Math.imul(123456789, 1234567891), -275631537);
+  const [x, y] = [ints(most, least, 123456789, 65537, -3), ints(most, most, 1234567891, 987654321, most)];
+  const products = [...x.data].map((v, i) => Math.imul(v, y.data[i]));
+  assert.deepEqual(mul(x, y).toArray(), products);
+  assert.equal(prod(x).item(), [...x.data].reduce(Math.imul));
+  const total = products.reduce((a, b) => (a + b) | 0);
+  assert.equal(matmul(x, y).item(), total);
+  assert.deepEqual(matmul(stack([x, y]), stack([x, y], { axis: 1 })).toArray(), [
+    [[...x.data].reduce((a, v) => (a + Math.imul(v, v)) | 0, 0), total],
+    [total, [...y.data].reduce((a, v) => (a + Math.imul(v, v)) | 0, 0)],
+  ]);
+});
+
+test("long sums of integers stay exact where a double would round", () => {
+  const n = 2 ** 22 + 2 ** 11 + 1;
+  const x = tensor(new Int32Array(n).fill(most));
+  const exact = Number(BigInt.asIntN(32, BigInt(n) * BigInt(most)));
+  assert.equal(sum(x).item(), exact);
+  assert.equal(cumsum(x).data[n - 1], exact);
+  assert.equal(cumsum(x, { reverse: true }).data[0], exact);
+});
+
+test("rows of bools that are added count, as sums of bools do", () => {
+  const [rows, updates] = [tensor([0, 2, 2], { dtype: "int32" }), tensor([true, true, true])];
+  const x = tensor([true, false, false, true]);
+  const y = scatterAdd(x, rows, updates);
+  assert.deepEqual([y.dtype, y.toArray()], ["int32", [2, 0, 2, 1]]);
+  assert.deepEqual(jit(scatterAdd)(x, rows, updates).toArray(), [2, 0, 2, 1]);
+  assert.deepEqual(vmap((u: Tensor) => scatterAdd(x, 1, u))(updates).dtype, "int32");
+  assert.deepEqual(grad((v: Tensor) => sum(take(v, rows)))(zeros([4])).toArray(), [1, 0, 2, 0]);
+});
+
+test("a dtype that does not exist is refused where it is named", () => {
+  const refuses = (call: () => unknown, op: string): void =>
+    assert.throws(call, {
+      name: "DTypeError",
+      message: `${op}: expected a dtype of bool, int32, float32 or float64, got "float16"`,
+    });
+  const dtype = "float16" as DType;
+  refuses(() => cast(zeros([2]), dtype), "cast");
+  refuses(() => jit((x: Tensor) => cast(x, dtype))(zeros([2])), "cast");
+  refuses(() => tensor([1, 2], { dtype }), "tensor");
+  refuses(() => tensor(new Float32Array(2), { dtype }), "tensor");
+  refuses(() => zeros([2], { dtype }), "full");
+  refuses(() => iota(3, { dtype }), "full");
+  refuses(() => oneHot(tensor([1], { dtype: "int32" }), 3, { dtype }), "cast");
 });

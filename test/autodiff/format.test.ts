@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { type DType, iota, type Nested, reshape, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
+import {
+  type DType,
+  FmmformerError,
+  full,
+  iota,
+  jit,
+  type Nested,
+  reshape,
+  type Tensor,
+  tensor,
+  zeros,
+} from "@fmmformer/autodiff";
+import { Dense } from "@fmmformer/autodiff/extend";
 
 // What numpy 2.4 prints, but for true and false.
 
@@ -101,6 +113,31 @@ test("long rows are wrapped", () => {
     "[ 0  1  2  3  4  5  6  7  8  9 10 11 12 13 14 15 16 17 18 19 20 21 22 23",
     " 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39]",
   ]);
+});
+
+test("a tensor of many small axes is printed whole", () => {
+  const text = String(full(new Array<number>(17).fill(2), 0.5));
+  assert.equal(text.match(/0\.5/g)?.length, 2 ** 17);
+});
+
+test("a tracer without numbers shows what it stands for, and a tensor that cannot be read why", () => {
+  let shown = "";
+  jit((x: Tensor) => {
+    shown = String(x);
+    return x;
+  })(tensor([1, 2, 3]));
+  assert.equal(shown, "Tracer((3,), float32)");
+  class DonatedError extends FmmformerError {}
+  const aval = { shape: [3], dtype: "float32", weak: false } as const;
+  const lost = (error: Error): Tensor =>
+    new Dense(aval, () => {
+      throw error;
+    });
+  check(
+    lost(new DonatedError("tensor: expected a value in memory, got one that was given away")),
+    "Tensor((3,), float32, unreadable: expected a value in memory, got one that was given away)",
+  );
+  assert.throws(() => String(lost(new TypeError("a mistake"))), { name: "TypeError", message: "a mistake" });
 });
 
 test("the console shows a tensor as it prints, and JavaScript's operators are refused", () => {

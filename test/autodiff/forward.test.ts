@@ -119,6 +119,14 @@ test("a Jacobian has the axes of the result in front of those of the argument, f
   assert.deepEqual(ofSum.b.toArray(), [1, 1, 1]);
 });
 
+test("a Jacobian of integers is refused, as a gradient is", () => {
+  const ids = tensor([1, 2], { dtype: "int32" });
+  const message = "jacobian: expected float arguments, got a tensor of shape (2,) and dtype int32; cast it";
+  assert.throws(() => jacobian((x: Tensor) => mul(x, 2))(ids), { name: "DTypeError", message });
+  assert.throws(() => jacobian((p: { x: Tensor; ids: Tensor }) => p.x)({ x: float64(1), ids }), { message });
+  assert.deepEqual(jacobian((x: Tensor, i: Tensor) => take(x, i))(float64(1, 2, 3), ids).shape, [2, 3]);
+});
+
 test("a Jacobian row by row is one column by column", () => {
   const f = (x: Tensor): Tensor => cumsum(mul(softmax(x), sin(x)));
   const x = float64(0.3, -0.7, 1.1);

@@ -80,6 +80,17 @@ test("strings, booleans, null and functions are options: another one is another 
   assert.equal(f.times, 5);
 });
 
+test("symbols are told apart, also two of one description", () => {
+  const [first, second] = [Symbol("mode"), Symbol("mode")];
+  const f = counted((x: Tensor, mode: symbol) => mul(x, mode === first ? 1 : mode === second ? 2 : 3));
+  const run = jit(f.f);
+  for (let i = 0; i < 2; i++) {
+    const results = [first, second, Symbol.for("mode")].map((mode) => run(tensor(1), mode).item());
+    assert.deepEqual(results, [1, 2, 3]);
+  }
+  assert.equal(f.times, 3);
+});
+
 test("instances of two classes with the same fields are two forms", () => {
   class Doubling {
     readonly w = tensor(1);

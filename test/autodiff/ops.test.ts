@@ -3,6 +3,7 @@ import { test } from "node:test";
 import * as ad from "@fmmformer/autodiff";
 import {
   allClose,
+  broadcastTo,
   ceil,
   checkGradients,
   clip,
@@ -44,6 +45,7 @@ import {
   std,
   sum,
   type Tensor,
+  take,
   takeAlongAxis,
   tan,
   tensor,
@@ -317,4 +319,37 @@ test("arranging", () => {
   assert.throws(() => dot(x, x), new ShapeError("dot: expected two vectors of one length, got (2, 3) and (2, 3)"));
   assert.throws(() => outer(x, x), new ShapeError("outer: expected two vectors, got (2, 3) and (2, 3)"));
   assert.throws(() => tril(tensor([1])), new ShapeError("tril: expected matrices, got (1,)"));
+});
+
+test("sizes and numbers of copies are whole and not negative", () => {
+  const x = tensor([1, 2, 3]);
+  const refuses = (call: () => unknown, name: string, message: string): void => assert.throws(call, { name, message });
+  const sizes = "expected sizes that are whole numbers ≥ 0, got";
+  refuses(() => broadcastTo(x, [1.5, 3]), "ShapeError", `broadcastTo: ${sizes} (1.5, 3)`);
+  refuses(() => broadcastTo(x, [-1, 3]), "ShapeError", `broadcastTo: ${sizes} (-1, 3)`);
+  refuses(() => broadcastTo(1, [-2]), "ShapeError", `broadcastTo: ${sizes} (-2,)`);
+  const repeats = "tile: expected repeats that are whole numbers ≥ 0, got";
+  refuses(() => tile(x, [-2]), "ShapeError", `${repeats} (-2,)`);
+  refuses(() => tile(x, [1, 0.5]), "ShapeError", `${repeats} (1, 0.5)`);
+  refuses(() => repeat(x, -2), "RangeError", "repeat: expected times to be a whole number ≥ 0, got -2");
+  refuses(() => repeat(x, 1.5), "RangeError", "repeat: expected times to be a whole number ≥ 0, got 1.5");
+  const parts = "split: expected axis 0 of (3,) to divide into";
+  refuses(() => split(x, 1.5), "ShapeError", `${parts} 1.5 parts, got size 3; give positions instead`);
+  refuses(() => split(x, -1), "ShapeError", `${parts} -1 parts, got size 3; give positions instead`);
+  assert.deepEqual([tile(x, [0]).shape, repeat(x, 0).shape, broadcastTo(x, [0, 3]).shape], [[0], [0], [0, 3]]);
+});
+
+test("a row that does not exist is refused by its own number", () => {
+  const ids = (values: number[] | number[][]): Tensor => tensor(values, { dtype: "int32" });
+  const refuses = (call: () => unknown, wrong: string): void =>
+    assert.throws(call, {
+      name: "RangeError",
+      message: `${wrong}; check the vocabulary size or clip the ids first`,
+    });
+  const seven = "take: expected indices from 0 to 2, got 7";
+  refuses(() => takeAlongAxis(numbered(2, 3), ids([[1], [7]])), seven);
+  refuses(() => jit(takeAlongAxis)(numbered(2, 3), ids([[7], [1]])), seven);
+  refuses(() => takeAlongAxis(numbered(2, 3), ids([[-1], [1]])), "take: expected indices from 0 to 2, got -1");
+  refuses(() => vmap(take)(numbered(2, 3), ids([0, 7])), seven);
+  refuses(() => vmap(take)(numbered(2, 3), ids([-3, 0])), "take: expected indices from 0 to 2, got -3");
 });

@@ -138,6 +138,34 @@ test("bits keeps the high bits of each word, and up to 16 those of each quarter 
   }
 });
 
+test("shapes and numbers of draws are whole and not negative", () => {
+  const k = random.key(0);
+  const refuses = (call: () => unknown, name: string, message: string): void => assert.throws(call, { name, message });
+  const draws: readonly [string, (shape: number[]) => unknown][] = [
+    ["bits", (shape) => random.bits(k, shape)],
+    ["uniform", (shape) => random.uniform(k, shape)],
+    ["uniform", (shape) => random.uniform(k, shape, { dtype: "float64" })],
+    ["normal", (shape) => random.normal(k, shape)],
+    ["bernoulli", (shape) => random.bernoulli(k, 0.5, shape)],
+  ];
+  for (const [op, draw] of draws) {
+    const expected = `random.${op}: expected sizes that are whole numbers ≥ 0, got`;
+    refuses(() => draw([2.5]), "ShapeError", `${expected} (2.5,)`);
+    refuses(() => draw([2, -3]), "ShapeError", `${expected} (2, -3)`);
+  }
+  refuses(() => random.split(k, -1), "RangeError", "random.split: expected n to be a whole number ≥ 0, got -1");
+  refuses(
+    () => random.permutation(k, 2.5),
+    "RangeError",
+    "random.permutation: expected n to be a whole number ≥ 0, got 2.5",
+  );
+  for (const dtype of ["int32", "float16"] as never[]) {
+    const expected = "expected float32 or float64, got";
+    refuses(() => random.uniform(k, [2], { dtype }), "DTypeError", `random.uniform: ${expected} ${dtype}`);
+    refuses(() => random.normal(k, [2], { dtype }), "DTypeError", `random.normal: ${expected} ${dtype}`);
+  }
+});
+
 test("bernoulli is true as often as p says, element by element", () => {
   const b = random.bernoulli(random.key(4), tensor([0, 0.25, 1]), [n, 3]);
   assert.equal(b.dtype, "bool");

@@ -10,6 +10,7 @@ import {
   matmul,
   mul,
   type Program,
+  type ScanOptions,
   scan,
   sin,
   sum,
@@ -182,6 +183,18 @@ test("loops nest", () => {
     )[0];
   checkGradients(f, [tensor(0.8, { dtype: "float64" })], { order: 3 });
   checkGradients((w: Tensor) => vmap(f)(w), [float64(0.8, 0.2)], { order: 2 });
+});
+
+test("scan refuses lengths and parts that are not numbers of steps", () => {
+  const refuses = (options: ScanOptions, message: string): void =>
+    assert.throws(() => scan((c: Tensor) => [c, null], tensor(0), null, { length: 10, ...options }), {
+      name: "RangeError",
+      message,
+    });
+  refuses({ length: -1 }, "scan: expected length to be a whole number ≥ 0, got -1");
+  refuses({ length: 2.5 }, "scan: expected length to be a whole number ≥ 0, got 2.5");
+  refuses({ checkpoint: 2.5 }, "scan: expected checkpoint to be a whole number ≥ 0, got 2.5");
+  refuses({ checkpoint: -1 }, "scan: expected checkpoint to be a whole number ≥ 0, got -1");
 });
 
 test("scan refuses a step that changes the carry, each in one line", () => {

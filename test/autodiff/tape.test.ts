@@ -167,6 +167,10 @@ test("grad refuses what is not a float scalar, each in one line", () => {
     () => grad((async (v: Tensor) => sum(v)) as never)(x as never),
     "tree: expected values, got a promise; transformed functions must be synchronous",
   );
+  assert.throws(() => grad((v: Tensor) => sum(v), { argnums: [0, 0] })(x), {
+    name: "RangeError",
+    message: "grad: expected distinct argnums, got 0, 0",
+  });
   assert.throws(() => grad((v: Tensor) => sum(v), { argnums: 1 as never })(x), {
     name: "RangeError",
     message: "grad: expected argnums from 0 to 0 for 1 arguments, got 1",

@@ -1,7 +1,7 @@
 import { allocate, type Data } from "./dtype.ts";
 import { LeakedTracerError } from "./errors.ts";
 import { sizeOf } from "./shape.ts";
-import { type Aval, Dense, Tensor } from "./tensor.ts";
+import { type Aval, Dense, own, Tensor } from "./tensor.ts";
 
 /** A cotangent for each output or input; null stands for zero. */
 export type Cotangents = readonly (Tensor | null)[];
@@ -52,6 +52,14 @@ export abstract class Tracer extends Tensor {
 
 /** Apply a primitive: at once where all arguments have numbers, else as the innermost transformation says. */
 export function bind<P>(prim: Primitive<P>, args: readonly Tensor[], params: P): readonly Tensor[] {
+  if (!args.every((x) => x instanceof Tensor)) {
+    const op = prim.label?.(params) ?? prim.name;
+    return bind(
+      prim,
+      args.map((x) => own(op, x)),
+      params,
+    );
+  }
   let innermost: Trace | null = null;
   for (const arg of args) {
     if (arg instanceof Tracer && (innermost === null || arg.trace.id > innermost.id)) innermost = arg.trace;

@@ -19,7 +19,7 @@ export function eye(n: number, options: { readonly dtype?: DType } = {}): Tensor
 }
 
 function filled(shape: readonly number[], dtype: DType, at: (i: number) => number): Tensor {
-  const { size } = full(shape, 0);
+  const { size } = full(shape, 0, { dtype });
   const data = allocate(dtype, size);
   for (let i = 0; i < size; i++) data[i] = at(i);
   return new Dense({ shape, dtype, weak: false }, data);

@@ -1,7 +1,7 @@
 import { bind, type Primitive, Trace, Tracer } from "./bind.ts";
 import type { Data } from "./dtype.ts";
 import { NaNError, showShape } from "./errors.ts";
-import { asTensor, Dense, type Tensor } from "./tensor.ts";
+import { asTensor, Dense, own, type Tensor } from "./tensor.ts";
 import { type Args, flatten, unflatten } from "./tree.ts";
 
 // A transformation that changes nothing but looks at every result.
@@ -80,7 +80,7 @@ export function debugNaNs<A extends Args, Y>(f: (...args: A) => Y): (...args: A)
     const watch = new Watch();
     const { leaves, structure } = flatten(args);
     try {
-      const traced = leaves.map((x) => new WatchedTracer(watch, asTensor("debugNaNs", x)));
+      const traced = leaves.map((x) => new WatchedTracer(watch, own("debugNaNs", asTensor("debugNaNs", x))));
       const result = flatten(f(...(unflatten(structure, traced) as A)));
       return unflatten(
         result.structure,

@@ -1,9 +1,17 @@
+import { DTypeError } from "./errors.ts";
+
 export type DType = "float32" | "float64" | "int32" | "bool";
 
 /** The row-major storage of a tensor; a bool is a byte, 0 or 1. */
 export type Data = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 const order: readonly DType[] = ["bool", "int32", "float32", "float64"];
+
+/** Check that what a caller gives as a dtype is one. */
+export function checkDType(op: string, dtype: DType): void {
+  if (order.includes(dtype)) return;
+  throw new DTypeError(`${op}: expected a dtype of bool, int32, float32 or float64, got ${JSON.stringify(dtype)}`);
+}
 
 /** Whether values of this dtype carry gradients. */
 export function isFloat(dtype: DType): boolean {

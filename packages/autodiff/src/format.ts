@@ -1,5 +1,5 @@
 import type { DType } from "./dtype.ts";
-import { showShape } from "./errors.ts";
+import { AbstractValueError, FmmformerError, showShape } from "./errors.ts";
 import type { Tensor } from "./tensor.ts";
 
 // NumPy's rules (numpy/_core/arrayprint.py): larger tensors show the ends of their axes, lines are 75 wide, fractions have 8 digits at
@@ -17,8 +17,8 @@ export function format(x: Tensor): string {
   let data: Tensor["data"];
   try {
     data = x.data;
-  } catch {
-    return `Tracer(${showShape(x.shape)}, ${x.dtype})`;
+  } catch (error) {
+    return withoutNumbers(x, error);
   }
   if (x.shape.length === 0) return scalar(data[0], x.dtype);
   if (x.size === 0) return "[]";
@@ -26,6 +26,14 @@ export function format(x: Tensor): string {
   layout(x.shape, (at) => `${shown.push(data[at])}`);
   const word = wordOf(x.dtype, shown);
   return layout(x.shape, (at) => word(data[at]));
+}
+
+/** What stands for a tensor whose numbers are not known, or not to be had any more. */
+function withoutNumbers(x: Tensor, error: unknown): string {
+  const aval = `${showShape(x.shape)}, ${x.dtype}`;
+  if (error instanceof AbstractValueError) return `Tracer(${aval})`;
+  if (error instanceof FmmformerError) return `Tensor(${aval}, unreadable: ${error.message.replace(/^tensor: /, "")})`;
+  throw error;
 }
 
 function layout(shape: readonly number[], wordAt: (at: number) => string): string {
@@ -63,7 +71,10 @@ function wrap(words: readonly string[], indent: string): string {
 /** How the numbers of a tensor are written so that columns align. */
 function wordOf(dtype: DType, values: readonly number[]): Word {
   const word = dtype === "bool" ? truth : dtype === "int32" ? String : realWord(values, dtype);
-  const width = Math.max(dtype === "bool" ? 5 : 0, ...values.map((v) => word(v).length));
+  const width = largest(
+    values.map((v) => word(v).length),
+    dtype === "bool" ? 5 : 0,
+  );
   return (v) => word(v).padStart(width);
 }
 
@@ -74,11 +85,15 @@ function truth(v: number): string {
 function realWord(values: readonly number[], dtype: DType): Word {
   const finite = values.filter(Number.isFinite);
   const sizes = finite.map((v) => Math.abs(shortest(v, dtype))).filter((v) => v > 0);
-  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  const [least, most] = [sizes.reduce((a, b) => Math.min(a, b), Infinity), largest(sizes)];
   const scientific = most >= (dtype === "float32" ? 1e6 : 1e8) || least < 1e-4 || most / least > 1000;
   const digits = scientific ? scientificDigits : positionalDigits;
   const parts = finite.map((v) => digits(v, dtype));
-  const longest = (part: "fraction" | "exponent"): number => Math.max(0, ...parts.map((p) => p[part].length));
+  const longest = (part: "fraction" | "exponent"): number =>
+    largest(
+      parts.map((p) => p[part].length),
+      0,
+    );
   const [fractionWidth, exponentWidth] = [longest("fraction"), longest("exponent")];
   return (v) => {
     if (!Number.isFinite(v)) return nonfinite(v);
@@ -86,6 +101,11 @@ function realWord(values: readonly number[], dtype: DType): Word {
     if (!scientific) return `${whole}.${fraction.padEnd(fractionWidth)}`;
     return `${whole}.${fraction}e${exponent[0]}${exponent.slice(1).padStart(exponentWidth - 1, "0")}`;
   };
+}
+
+/** In a loop: a call cannot take as many arguments as a tensor has elements. */
+function largest(values: readonly number[], from = -Infinity): number {
+  return values.reduce((a, b) => Math.max(a, b), from);
 }
 
 interface Digits {

@@ -4,7 +4,7 @@ import { isFloat } from "./dtype.ts";
 import { ShapeError, showShape } from "./errors.ts";
 import { reshape } from "./primitives/layout.ts";
 import { sameShape } from "./shape.ts";
-import { grad, record } from "./tape.ts";
+import { floating, grad, record } from "./tape.ts";
 import { asTensor, type Scalar, type Tensor, zerosLike } from "./tensor.ts";
 import { type Args, type Cotangent, flatten, matching, unflatten } from "./tree.ts";
 
@@ -70,12 +70,13 @@ export type Jacobian<Y, X> = Y extends Tensor | number ? Cotangent<X> : { [K in 
  * A function that returns the Jacobian with respect to its first argument, row by row from one pullback.
  *
  * @returns for each tensor of the result, a tree like the argument whose tensors have the axes of the result in front of their own
+ * @throws DTypeError when the argument holds integers
  */
 export function jacobian<A extends Args, Y>(f: (...args: A) => Y): (...args: A) => Jacobian<Y, A[0]> {
   return (...args) => {
     const [first, ...rest] = args as readonly unknown[];
     const { leaves, structure } = flatten(first);
-    const inputs = leaves.map((x) => asTensor("jacobian", x));
+    const inputs = leaves.map((x) => floating("jacobian", x, "cast it"));
     const {
       outputs,
       structure: form,

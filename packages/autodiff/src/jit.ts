@@ -31,7 +31,8 @@ export interface Jitted<A extends Args, Y> {
  *
  * @param options.engine - what runs the program; default: the plain engine. An asynchronous engine gives a function that returns a promise
  * @param options.donate - arguments, by place, that are given away: an engine with memory of its own keeps the results of their form there,
- * where the next call finds them. Such a result is copied out when it is read, and must be read before it is given away in turn
+ * where the next call finds them. Such a result is copied out when it is read, and must be read before it is given away in turn. A call that
+ * throws, as for a label that is no class, may leave nothing of what it was given
  */
 export function jit<A extends Args, Y>(
   f: (...args: A) => Y,

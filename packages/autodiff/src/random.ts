@@ -1,12 +1,14 @@
 import { apply } from "./bind.ts";
 import { iota } from "./create.ts";
-import type { DType } from "./dtype.ts";
+import { type DType, isFloat } from "./dtype.ts";
+import { DTypeError } from "./errors.ts";
 import { cast } from "./primitives/cast.ts";
 import { add, cos, floor, less, log, log1p, maximum, mul, neg, sqrt, sub } from "./primitives/elementwise.ts";
 import { reshape } from "./primitives/layout.ts";
 import { randomBitsPrimitive, threefry } from "./primitives/random-bits.ts";
 import { argmax, argsort } from "./primitives/reduce.ts";
 import { alongAxis } from "./primitives/window.ts";
+import { checkCount, checkShape } from "./shape.ts";
 import { asTensor, Dense, type Scalar, type Tensor } from "./tensor.ts";
 
 // Random numbers without state: a key names a sequence, and everything drawn from it is a function of the key. Draw from a key once;
@@ -24,6 +26,11 @@ export function key(seed: number): Tensor {
   );
 }
 
+function checkDraw(op: string, shape: readonly number[], dtype: DType = "float32"): void {
+  checkShape(op, shape);
+  if (!isFloat(dtype)) throw new DTypeError(`${op}: expected float32 or float64, got ${dtype}`);
+}
+
 function words(k: Tensor, stream: Scalar, shape: readonly number[], bits: number): Tensor {
   const s = cast(asTensor("random", stream), "int32");
   return apply(randomBitsPrimitive, [k, s], { shape, bits });
@@ -31,6 +38,7 @@ function words(k: Tensor, stream: Scalar, shape: readonly number[], bits: number
 
 /** n new keys (default 2), independent of each other; the old one should not be used again. */
 export function split(k: Tensor, n = 2): Tensor[] {
+  checkCount("random.split", "n", n);
   const all = words(k, 0, [n, 2], 32);
   return Array.from({ length: n }, (_, i) => reshape(alongAxis(all, 0, i, i + 1), [2]));
 }
@@ -43,6 +51,7 @@ export function fold(k: Tensor, i: Scalar): Tensor {
 /** int32 words of which the high `bits` bits are kept (default 32): from 0 to 2^bits − 1, or any int32 when 32. Up to 16 cost a quarter. */
 export function bits(k: Tensor, shape: readonly number[], options: { readonly bits?: number } = {}): Tensor {
   const { bits: kept = 32 } = options;
+  checkDraw("random.bits", shape);
   if (!Number.isInteger(kept) || kept < 1 || kept > 32)
     throw new RangeError(`random.bits: expected from 1 to 32 bits, got ${kept}`);
   return words(k, 0, shape, kept);
@@ -61,6 +70,7 @@ export function uniform(
   options: RealOptions & { readonly low?: Scalar; readonly high?: Scalar } = {},
 ): Tensor {
   const { low = 0, high = 1, dtype = "float32" } = options;
+  checkDraw("random.uniform", shape, dtype);
   const unit = dtype === "float64" ? double(k, shape) : mul(cast(words(k, 0, shape, 24), "float32"), 2 ** -24);
   return low === 0 && high === 1 ? unit : add(mul(unit, sub(high, low)), low);
 }
@@ -73,6 +83,7 @@ function double(k: Tensor, shape: readonly number[]): Tensor {
 
 /** Real numbers of the normal distribution with mean 0 and standard deviation 1. */
 export function normal(k: Tensor, shape: readonly number[], options: RealOptions = {}): Tensor {
+  checkDraw("random.normal", shape, options.dtype);
   // Box and Muller (1958): radius and angle from two uniform numbers.
   const pairs = uniform(k, [2, ...shape], options);
   const [u, angle] = [0, 1].map((i) => reshape(alongAxis(pairs, 0, i, i + 1), shape));
@@ -81,11 +92,13 @@ export function normal(k: Tensor, shape: readonly number[], options: RealOptions
 
 /** true with probability p (broadcast to the shape), false otherwise: bool. */
 export function bernoulli(k: Tensor, p: Scalar, shape: readonly number[]): Tensor {
+  checkDraw("random.bernoulli", shape);
   return less(uniform(k, shape), p);
 }
 
 /** The numbers 0 … n − 1 in random order: int32 (n,). */
 export function permutation(k: Tensor, n: number): Tensor {
+  checkCount("random.permutation", "n", n);
   // Ties between 32-bit words keep their order: a bias below n²/2³³.
   return n === 0 ? iota(0) : argsort(bits(k, [n]));
 }

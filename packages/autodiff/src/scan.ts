@@ -8,7 +8,7 @@ import { castPrimitive } from "./primitives/cast.ts";
 import { moveAxis, reshape } from "./primitives/layout.ts";
 import { alongAxis, concat } from "./primitives/window.ts";
 import { evaluate, type Program } from "./program.ts";
-import { sameShape, sizeOf } from "./shape.ts";
+import { checkCount, sameShape, sizeOf } from "./shape.ts";
 import { stage, stageTree } from "./stage.ts";
 import { type Aval, asTensor, Dense, type Scalar, type Tensor, zerosLike } from "./tensor.ts";
 import { flatten, type Structure, structureKey, unflatten } from "./tree.ts";
@@ -168,6 +168,8 @@ export function scan<C, X, Y>(
 ): [C, Y] {
   const length = stepsOf(xs, options.length);
   const every = options.checkpoint ?? 0;
+  checkCount("scan", "length", length);
+  checkCount("scan", "checkpoint", every);
   if (every > 1 && every < length) return scanInParts(f, init, xs, { ...options, length, checkpoint: every });
   const first = flatten(init);
   const steps = flatten(xs);

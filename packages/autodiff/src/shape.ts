@@ -64,10 +64,17 @@ export function normalizeAxes(op: string, axis: number | readonly number[] | und
 }
 
 /** Check that what a caller gives as a shape is one. */
-export function checkShape(op: string, shape: readonly number[]): void {
-  for (const n of shape) {
-    if (!Number.isInteger(n) || n < 0) {
-      throw new ShapeError(`${op}: expected sizes that are whole numbers ≥ 0, got ${showShape(shape)}`);
-    }
-  }
+export function checkShape(op: string, shape: readonly number[], what = "sizes"): void {
+  if (shape.every(isCount)) return;
+  throw new ShapeError(`${op}: expected ${what} that are whole numbers ≥ 0, got ${showShape(shape)}`);
+}
+
+/** Check that what a caller gives as a number of things is one. */
+export function checkCount(op: string, name: string, n: number): void {
+  if (isCount(n)) return;
+  throw new RangeError(`${op}: expected ${name} to be a whole number ≥ 0, got ${n}`);
+}
+
+function isCount(n: number): boolean {
+  return Number.isInteger(n) && n >= 0;
 }

@@ -2,7 +2,7 @@ import { type Primitive, Trace, Tracer } from "./bind.ts";
 import type { Data } from "./dtype.ts";
 import { AbstractValueError, showShape } from "./errors.ts";
 import { type Atom, type Equation, Program, type Var } from "./program.ts";
-import { type Aval, asTensor, type Dense, type Tensor } from "./tensor.ts";
+import { type Aval, asTensor, type Dense, own, type Tensor } from "./tensor.ts";
 import { flatten, type Structure, unflatten } from "./tree.ts";
 
 // Staging: run a function once on values that have only shapes, and write down what it does.
@@ -58,7 +58,7 @@ class Stage extends Trace {
 
   atom(x: Tensor): Atom {
     if (x instanceof StageTracer && x.trace === this) return x.variable;
-    if (!(x instanceof Tracer)) return x as Dense;
+    if (!(x instanceof Tracer)) return own(this.name, x) as Dense;
     const known = this.captured.get(x) ?? this.variable(x);
     this.captured.set(x, known);
     return known;

@@ -205,7 +205,8 @@ type Picked<A extends Args, N> = N extends readonly number[]
  *
  * @param f - returns a scalar, or `[scalar, auxiliary]` with `hasAux`
  * @returns `[value, gradient]`, or `[[value, auxiliary], gradient]`; the gradient has the form of argument `argnums` (a list of such for a list)
- * @throws TypeError when the result is not a scalar, DTypeError when an argument in `argnums` holds integers
+ * @throws TypeError when the result is not a scalar, DTypeError when an argument in `argnums` holds integers, RangeError when there is no such
+ * argument or one is named twice
  */
 export function valueAndGrad<A extends Args, Aux, const N extends number | readonly number[] = 0>(
   f: (...args: A) => readonly [Scalar, Aux],
@@ -222,6 +223,8 @@ export function valueAndGrad<A extends Args>(
   const { argnums = 0, hasAux = false } = options;
   const wanted = typeof argnums === "number" ? [argnums] : argnums;
   return (...args) => {
+    if (new Set(wanted).size < wanted.length)
+      throw new RangeError(`grad: expected distinct argnums, got ${wanted.join(", ")}`);
     for (const n of wanted) {
       if (!(n in args))
         throw new RangeError(
@@ -229,7 +232,7 @@ export function valueAndGrad<A extends Args>(
         );
     }
     const picked = flatten(wanted.map((n) => args[n]));
-    const leaves = picked.leaves.map((x) => floating(asTensor("grad", x)));
+    const leaves = picked.leaves.map((x) => floating("grad", x, "leave it out of argnums or cast it"));
     const { result, outputs, pull } = record((traced) => {
       const full = [...args] as unknown[];
       (unflatten(picked.structure, traced) as unknown[]).forEach((tree, i) => {
@@ -247,11 +250,11 @@ export function valueAndGrad<A extends Args>(
   };
 }
 
-function floating(x: Tensor): Tensor {
+/** A leaf of an argument to differentiate. */
+export function floating(op: string, leaf: Scalar, remedy: string): Tensor {
+  const x = asTensor(op, leaf);
   if (isFloat(x.dtype)) return x;
-  throw new DTypeError(
-    `grad: expected float arguments, got ${describe(x)} and dtype ${x.dtype}; leave it out of argnums or cast it`,
-  );
+  throw new DTypeError(`${op}: expected float arguments, got ${describe(x)} and dtype ${x.dtype}; ${remedy}`);
 }
 
 function checkScalar(value: unknown, [y]: readonly Tensor[]): void {
@@ -266,7 +269,8 @@ function checkScalar(value: unknown, [y]: readonly Tensor[]): void {
  *
  * @param f - returns a scalar, or `[scalar, auxiliary]` with `hasAux`
  * @returns the gradient with the form of argument `argnums` (a list of such for a list); with `hasAux`, `[gradient, auxiliary]`
- * @throws TypeError when the result is not a scalar, DTypeError when an argument in `argnums` holds integers
+ * @throws TypeError when the result is not a scalar, DTypeError when an argument in `argnums` holds integers, RangeError when there is no such
+ * argument or one is named twice
  */
 export function grad<A extends Args, Aux, const N extends number | readonly number[] = 0>(
   f: (...args: A) => readonly [Scalar, Aux],

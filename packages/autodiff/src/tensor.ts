@@ -1,4 +1,4 @@
-import { allocate, type Data, type DType, dtypeOf } from "./dtype.ts";
+import { allocate, checkDType, type Data, type DType, dtypeOf } from "./dtype.ts";
 import { DTypeError, ShapeError, showShape } from "./errors.ts";
 import { format } from "./format.ts";
 import { checkShape, sizeOf } from "./shape.ts";
@@ -111,11 +111,28 @@ export function weakScalar(x: number): Dense {
   return new Dense({ shape: [], dtype: "float64", weak: true }, x);
 }
 
-/** A number or tensor as a tensor. */
+/**
+ * A number or tensor as a tensor.
+ *
+ * @throws TypeError when it is neither, or a tracer of another copy of this package: what that traces would be lost here
+ */
 export function asTensor(op: string, x: Scalar): Tensor {
   if (typeof x === "number") return weakScalar(x);
-  if (isTensor(x)) return x;
-  throw new TypeError(`${op}: expected a tensor or a number, got ${describe(x)}; wrap arrays with tensor(…)`);
+  if (x instanceof Tensor) return x;
+  if (!isTensor(x))
+    throw new TypeError(`${op}: expected a tensor or a number, got ${describe(x)}; wrap arrays with tensor(…)`);
+  if (!("trace" in x)) return x;
+  throw new TypeError(
+    `${op}: expected values of one copy of @fmmformer/autodiff, got a tracer of another; ` +
+      "two copies are loaded, make them one (npm ls @fmmformer/autodiff lists them)",
+  );
+}
+
+/** A tensor as one of this copy of the package: one that another copy made hands over its numbers. */
+export function own(op: string, x: Tensor): Tensor {
+  if (x instanceof Tensor) return x;
+  const other = asTensor(op, x) as Dense;
+  return new Dense(other, other.fill ?? (() => other.data));
 }
 
 /** What was given, in a word, for error messages. */
@@ -150,6 +167,7 @@ export function tensor(
   values: Nested | Data,
   options: { readonly shape?: readonly number[]; readonly dtype?: DType } = {},
 ): Tensor {
+  if (options.dtype !== undefined) checkDType("tensor", options.dtype);
   if (ArrayBuffer.isView(values)) return fromData(values as Data, options);
   const nested = nestedShape(values as Nested);
   const flat: number[] = [];
@@ -211,6 +229,7 @@ function fromData(data: Data, options: { readonly shape?: readonly number[]; rea
 export function full(shape: readonly number[], value: number, options: { readonly dtype?: DType } = {}): Tensor {
   checkShape("full", shape);
   const { dtype = "float32" } = options;
+  checkDType("full", dtype);
   const [stored] = allocate(dtype, 1).fill(dtype === "bool" ? Number(value !== 0) : value);
   return new Dense({ shape, dtype, weak: false }, stored);
 }

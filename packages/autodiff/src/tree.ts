@@ -90,10 +90,10 @@ export function unflatten(structure: Structure, leaves: readonly unknown[]): unk
   return build(structure);
 }
 
-const identities = new WeakMap<object, number>();
+const identities = new WeakMap<WeakKey, number>();
 let identified = 0;
 
-/** A text that is equal for equal forms; functions count by identity. */
+/** A text that is equal for equal forms; functions and symbols count by identity. */
 export function structureKey(structure: Structure): string {
   switch (structure.kind) {
     case "leaf":
@@ -111,10 +111,16 @@ export function structureKey(structure: Structure): string {
 }
 
 function staticKey(x: unknown): string {
-  if (typeof x !== "function" && typeof x !== "object") return typeof x === "string" ? JSON.stringify(x) : String(x);
-  if (x === null) return "null";
+  if (typeof x === "string") return JSON.stringify(x);
+  if (!hasIdentity(x)) return typeof x === "symbol" ? `Symbol.for(${JSON.stringify(Symbol.keyFor(x))})` : String(x);
   if (!identities.has(x)) identities.set(x, ++identified);
   return `@${identities.get(x)}`;
+}
+
+/** Whether a value is told from others by being itself; a registered symbol is told by its name. */
+function hasIdentity(x: unknown): x is WeakKey {
+  if (typeof x === "symbol") return Symbol.keyFor(x) === undefined;
+  return typeof x === "function" || (typeof x === "object" && x !== null);
 }
 
 /**

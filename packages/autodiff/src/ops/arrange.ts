@@ -4,11 +4,11 @@ import { DTypeError, ShapeError, showShape } from "../errors.ts";
 import { broadcastTo } from "../primitives/broadcast.ts";
 import { cast } from "../primitives/cast.ts";
 import { add, equal, lessEqual, mul, where } from "../primitives/elementwise.ts";
-import { take } from "../primitives/gather.ts";
+import { checkedRows, take } from "../primitives/gather.ts";
 import { expandDims, moveAxis, reshape } from "../primitives/layout.ts";
 import { argsort } from "../primitives/reduce.ts";
 import { alongAxis, concat } from "../primitives/window.ts";
-import { normalizeAxis } from "../shape.ts";
+import { checkCount, checkShape, normalizeAxis } from "../shape.ts";
 import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
 
 /** Join tensors of one shape along a new axis (default 0). */
@@ -32,7 +32,7 @@ export function split(
 ): Tensor[] {
   const axis = normalizeAxis("split", options.axis ?? 0, x.shape.length);
   const n = x.shape[axis];
-  if (typeof parts === "number" && n % parts !== 0) {
+  if (typeof parts === "number" && !(Number.isInteger(parts) && parts > 0 && n % parts === 0)) {
     throw new ShapeError(
       `split: expected axis ${axis} of ${showShape(x.shape)} to divide into ${parts} parts, got size ${n}; give positions instead`,
     );
@@ -52,9 +52,8 @@ export function takeAlongAxis(x: Tensor, indices: Tensor, options: { readonly ax
   const n = table.shape[table.shape.length - 1];
   const lead = table.shape.slice(0, -1);
   const list = broadcastTo(wanted, [...lead, wanted.shape[wanted.shape.length - 1]]);
-  const inRange = where(lessEqual(0, list), where(lessEqual(list, n - 1), list, -x.size), -x.size);
   const rows = reshape(mul(iota(lead.reduce((a, b) => a * b, 1)), n), [...lead, 1]);
-  return moveAxis(take(reshape(table, [-1]), add(inRange, rows)), -1, axis);
+  return moveAxis(take(reshape(table, [-1]), add(checkedRows(list, n), rows)), -1, axis);
 }
 
 /** Vectors with a 1 where the index says, along a new last axis of size n; indices outside 0 … n − 1 give zeros. float32 by default. */
@@ -65,6 +64,7 @@ export function oneHot(indices: Scalar, n: number, options: { readonly dtype?: D
 /** Put copies one after another along each axis. */
 export function tile(x: Scalar, repeats: readonly number[]): Tensor {
   const t = asTensor("tile", x);
+  checkShape("tile", repeats, "repeats");
   const rank = Math.max(t.shape.length, repeats.length);
   const shape = [...new Array<number>(rank - t.shape.length).fill(1), ...t.shape];
   const times = [...new Array<number>(rank - repeats.length).fill(1), ...repeats];
@@ -85,6 +85,7 @@ export function tile(x: Scalar, repeats: readonly number[]): Tensor {
 /** Put copies of each element beside it along an axis (default: the last). */
 export function repeat(x: Scalar, times: number, options: { readonly axis?: number } = {}): Tensor {
   const t = asTensor("repeat", x);
+  checkCount("repeat", "times", times);
   const axis = normalizeAxis("repeat", options.axis ?? -1, t.shape.length);
   const apart = expandDims(t, axis + 1);
   const copies = broadcastTo(

@@ -1,7 +1,7 @@
 import { apply, definePrimitive, type Primitive } from "../bind.ts";
 import type { Data } from "../dtype.ts";
 import { ShapeError, showShape } from "../errors.ts";
-import { broadcastStrides, normalizeAxes, sameShape } from "../shape.ts";
+import { broadcastStrides, checkShape, normalizeAxes, sameShape } from "../shape.ts";
 import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
 import { cast } from "./cast.ts";
 import { copyStrided, reshape, transpose } from "./layout.ts";
@@ -26,6 +26,7 @@ export const broadcastPrimitive: Primitive<BroadcastParams> = definePrimitive<Br
 export function broadcastTo(x: Scalar, shape: readonly number[]): Tensor {
   const t = asTensor("broadcastTo", x);
   if (sameShape(t.shape, shape)) return t;
+  checkShape("broadcastTo", shape);
   const extra = shape.length - t.shape.length;
   if (extra < 0 || t.shape.some((n, axis) => n !== 1 && n !== shape[axis + extra])) {
     throw new ShapeError(
@@ -64,7 +65,7 @@ export const sumPrimitive: Primitive<SumParams> = definePrimitive<SumParams>({
   show: ({ axes }) => `axes ${axes.join(",")}`,
 });
 
-/** Pairwise summation: the rounding error grows with log n, not n. */
+/** Pairwise summation: the rounding error grows with log n, not n. Integers add up modulo 2³². */
 function pairwise(data: Data, from: number, count: number): number {
   if (count <= 128) {
     let total = 0;
@@ -72,7 +73,8 @@ function pairwise(data: Data, from: number, count: number): number {
     return total;
   }
   const half = count >> 1;
-  return pairwise(data, from, half) + pairwise(data, from + half, count - half);
+  const total = pairwise(data, from, half) + pairwise(data, from + half, count - half);
+  return data instanceof Int32Array ? total | 0 : total;
 }
 
 /** Storage in which the axes to reduce are innermost, and how many elements each result takes in. */

@@ -1,5 +1,5 @@
 import { apply, definePrimitive, type Primitive } from "../bind.ts";
-import type { DType } from "../dtype.ts";
+import { checkDType, type DType } from "../dtype.ts";
 import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
 
 interface CastParams {
@@ -24,5 +24,7 @@ export const castPrimitive: Primitive<CastParams> = definePrimitive<CastParams>(
 /** Convert to a dtype: to int32 towards zero and modulo 2³², to bool as `x ≠ 0`. */
 export function cast(x: Scalar, dtype: DType): Tensor {
   const t = asTensor("cast", x);
-  return t.dtype === dtype && !t.weak ? t : apply(castPrimitive, [t], { dtype, weak: false });
+  if (t.dtype === dtype && !t.weak) return t;
+  checkDType("cast", dtype);
+  return apply(castPrimitive, [t], { dtype, weak: false });
 }

@@ -196,7 +196,7 @@ function logistic(x: number): number {
 
 export const add: BinaryOp = binary("add", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] + y[j]; }, (g) => [() => g, () => g]);
 export const sub: BinaryOp = binary("sub", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] - y[j]; }, (g) => [() => g, () => neg(g)]);
-export const mul: BinaryOp = binary("mul", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] * y[j]; }, (g, x, y) => [() => mul(g, y), () => mul(g, x)]);
+export const mul: BinaryOp = binary("mul", multiply, (g, x, y) => [() => mul(g, y), () => mul(g, x)]);
 /** x / y; two integers give float32. */
 export const div: BinaryOp = binary("div", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = x[i] / y[j]; }, (g, _, y, z) => [() => div(g, y), () => neg(div(mul(g, z), y))], {});
 /** x^y; integers give float32. The cotangent of y is taken as 0 where x ≤ 0 and the logarithm is not defined. */
@@ -210,6 +210,12 @@ export const maximum: BinaryOp = binary("maximum", (z, k, end, x, i, di, y, j, d
 export const minimum: BinaryOp = binary("minimum", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = Math.min(x[i], y[j]); }, (g, x, y) => [() => mul(g, share(y, x)), () => mul(g, share(x, y))]);
 /** x − y ⌊x/y⌋: the remainder with the sign of y, NaN (0 for integers) where y is 0. */
 export const mod: BinaryOp = binary("mod", (z, k, end, x, i, di, y, j, dj) => { for (; k < end; k++, i += di, j += dj) z[k] = y[j] === 0 ? NaN : x[i] - y[j] * Math.floor(x[i] / y[j]); }, (g, x, y) => [() => g, () => neg(mul(g, floor(div(x, y))))]);
+
+// A product of integers may have more digits than a double holds.
+function multiply(z: Data, k: number, end: number, x: Data, i: number, di: number, y: Data, j: number, dj: number): void {
+  if (z instanceof Int32Array) for (; k < end; k++, i += di, j += dj) z[k] = Math.imul(x[i], y[j]);
+  else for (; k < end; k++, i += di, j += dj) z[k] = x[i] * y[j];
+}
 
 /** 1 where a wins, 1/2 at a tie, 0 where b does. */
 function share(a: Tensor, b: Tensor): Tensor {

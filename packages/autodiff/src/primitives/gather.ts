@@ -1,10 +1,11 @@
 import { apply, definePrimitive, type Primitive } from "../bind.ts";
+import { iota } from "../create.ts";
 import { DTypeError, ShapeError, showShape } from "../errors.ts";
 import { normalizeAxis, sameShape, sizeOf } from "../shape.ts";
-import { asTensor, Dense, type Scalar, type Tensor, zerosLike } from "../tensor.ts";
+import { asTensor, type Scalar, type Tensor, zerosLike } from "../tensor.ts";
 import { broadcastTo } from "./broadcast.ts";
 import { cast } from "./cast.ts";
-import { add, less, logicalOr, where } from "./elementwise.ts";
+import { add, mul } from "./elementwise.ts";
 import { moveAxis, reshape, transpose } from "./layout.ts";
 
 // Rows by number: reading them (gather) and adding to them (scatterAdd), each the other's pullback.
@@ -14,9 +15,12 @@ export const gatherPrimitive: Primitive<null> = definePrimitive<null>({
   shape: ([x, indices]) => ({ shape: [...indices.shape, ...x.shape.slice(1)], dtype: x.dtype, weak: x.weak }),
   value(out, [x, indices]) {
     const width = sizeOf(x.shape.slice(1));
-    indices.data.forEach((row, i) => {
-      out.set(x.data.subarray(checkRow("take", row, x.shape[0]) * width, (row + 1) * width), i * width);
-    });
+    const table = x.data;
+    const rows = indices.data;
+    for (let i = 0, at = 0; i < rows.length; i++) {
+      const from = checkRow("take", rows[i], x.shape[0]) * width;
+      for (let c = 0; c < width; c++) out[at++] = table[from + c];
+    }
   },
   vjp: (g, [x, indices]) => [() => scatterAdd(zerosLike(x), indices, g), null],
   batch(size, [x, indices], [tables, lists]) {
@@ -62,14 +66,15 @@ function joinRows(x: Tensor): Tensor {
   return reshape(x, [x.shape[0] * x.shape[1], ...x.shape.slice(2)]);
 }
 
-/** Row numbers into tables that lie under each other. A number outside its own table becomes −1, outside all of them. */
+/** Row numbers into tables that lie under each other. */
 function offsetRows(indices: Tensor, size: number, rows: number): Tensor {
-  const shape = [size, ...indices.shape.slice(1).map(() => 1)];
-  const offsets = new Dense(
-    { shape, dtype: "int32", weak: false },
-    Int32Array.from({ length: size }, (_, b) => b * rows),
-  );
-  return where(logicalOr(less(indices, 0), less(rows - 1, indices)), -1, add(indices, offsets));
+  const offsets = reshape(mul(iota(size), rows), [size, ...indices.shape.slice(1).map(() => 1)]);
+  return add(checkedRows(indices, rows), offsets);
+}
+
+/** Row numbers as they are, by reading 0 … rows − 1: one outside is refused under its own number, also where it is not known yet. */
+export function checkedRows(indices: Tensor, rows: number): Tensor {
+  return apply(gatherPrimitive, [iota(rows), indices], null);
 }
 
 function checkRow(op: string, row: number, rows: number): number {
@@ -107,7 +112,7 @@ export function take(x: Tensor, indices: Scalar, options: { readonly axis?: numb
 }
 
 /**
- * Add rows of `updates` to the rows of x that `indices` number; rows named twice get both.
+ * Add rows of `updates` to the rows of x that `indices` number; rows named twice get both. Bools are counted as int32.
  *
  * @param x - (rows, …rest)
  * @param indices - int32, any shape
@@ -115,5 +120,6 @@ export function take(x: Tensor, indices: Scalar, options: { readonly axis?: numb
  * @throws RangeError when an index is outside x
  */
 export function scatterAdd(x: Tensor, indices: Scalar, updates: Tensor): Tensor {
-  return apply(scatterAddPrimitive, [x, integers("scatterAdd", indices), cast(updates, x.dtype)], null);
+  const rows = x.dtype === "bool" ? cast(x, "int32") : x;
+  return apply(scatterAddPrimitive, [rows, integers("scatterAdd", indices), cast(updates, rows.dtype)], null);
 }

@@ -31,7 +31,8 @@ export const matmulPrimitive: Primitive<null> = definePrimitive<null>({
         from += index * stepsA[axis];
         at += index * stepsB[axis];
       }
-      product(out, i * n * m, a.data, from * n * k, b.data, at * k * m, n, k, m);
+      const multiply = out instanceof Int32Array ? integerProduct : product;
+      multiply(out, i * n * m, a.data, from * n * k, b.data, at * k * m, n, k, m);
     }
   },
   vjp: (g, [a, b]) => [
@@ -96,6 +97,26 @@ function product(
       c[r1 + j0] = s10; c[r1 + j1] = s11; c[r1 + j2] = s12; c[r1 + j3] = s13;
       c[r2 + j0] = s20; c[r2 + j1] = s21; c[r2 + j2] = s22; c[r2 + j3] = s23;
       c[r3 + j0] = s30; c[r3 + j1] = s31; c[r3 + j2] = s32; c[r3 + j3] = s33;
+    }
+  }
+}
+
+/** The same for integers, modulo 2³². */
+function integerProduct(
+  c: Data,
+  atC: number,
+  a: Data,
+  atA: number,
+  b: Data,
+  atB: number,
+  n: number,
+  k: number,
+  m: number,
+): void {
+  for (let i = 0; i < n; i++) {
+    for (let p = 0; p < k; p++) {
+      const factor = a[atA + i * k + p];
+      for (let j = 0; j < m; j++) c[atC + i * m + j] += Math.imul(factor, b[atB + p * m + j]);
     }
   }
 }

@@ -5,7 +5,7 @@ import { normalizeAxes, normalizeAxis } from "../shape.ts";
 import { asTensor, type Scalar, type Tensor } from "../tensor.ts";
 import { broadcastTo, keptAxes, reducedLast, sum, withoutAxes } from "./broadcast.ts";
 import { cast } from "./cast.ts";
-import { div, equal, mul, neg } from "./elementwise.ts";
+import { div, equal, mul, neg, sub } from "./elementwise.ts";
 import { reshape } from "./layout.ts";
 
 // Reductions that choose, and running sums. The sum itself lives with broadcasting, whose pullback it is.
@@ -62,7 +62,12 @@ export function min(
   x: Scalar,
   options: { readonly axis?: number | readonly number[]; readonly keepDims?: boolean } = {},
 ): Tensor {
-  return neg(max(neg(x), options));
+  return reversed(max(reversed(asTensor("min", x)), options));
+}
+
+/** The values in reverse order; done twice, the values. For integers −1 − x, since −x of −2³¹ does not exist. */
+function reversed(x: Tensor): Tensor {
+  return isFloat(x.dtype) ? neg(x) : sub(-1, x);
 }
 
 interface AxisParams {
@@ -101,7 +106,7 @@ export function argmax(x: Scalar, options: { readonly axis?: number } = {}): Ten
 
 /** Where the smallest element along an axis is, the first of equals: int32. Default: the last axis. */
 export function argmin(x: Scalar, options: { readonly axis?: number } = {}): Tensor {
-  return argmax(neg(x), options);
+  return argmax(reversed(asTensor("argmin", x)), options);
 }
 
 export const argsortPrimitive: Primitive<AxisParams> = definePrimitive<AxisParams>({
@@ -145,11 +150,13 @@ export const cumsumPrimitive: Primitive<CumsumParams> = definePrimitive<CumsumPa
     const n = shape[axis];
     const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
     const step = reverse ? -inner : inner;
+    const wraps = out instanceof Int32Array;
     for (let block = 0; block < x.size; block += n * inner) {
       for (let i = block; i < block + inner; i++) {
         let total = 0;
         for (let k = 0, at = reverse ? i + (n - 1) * inner : i; k < n; k++, at += step) {
           total += x.data[at];
+          if (wraps) total |= 0;
           out[at] = total;
         }
       }
