@@ -112,6 +112,7 @@ test("the causal normaliser sums the scores of each row", () => {
       const [z, last] = causalNormalizer(q, k);
       agree("scores", z, rows(mul(q, cumsum(k, { axis: -2 }))), { tolerance: 1e-12 });
       agree("state", last, sum(k, { axis: -2 }), { tolerance: 1e-12 });
+      hasGradient((x: Tensor, y: Tensor, state: Tensor) => causalNormalizer(x, y, state), [q, k, last]);
       const [after] = causalNormalizer(q, k, last);
       agree("scores after others", after, add(z, rows(mul(q, expandDims(last, -2)))), { tolerance: 1e-12 });
     }),

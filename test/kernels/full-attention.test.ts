@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cast, mul, ones, random, sum, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
+import { cast, mul, ones, onesLike, random, sum, type Tensor, tensor, zeros } from "@fmmformer/autodiff";
 import { type FullAttentionOptions, fullAttention } from "@fmmformer/kernels";
 import {
   type Attention,
@@ -138,6 +138,27 @@ test("scores of ±10⁴ stay finite in fullAttention, in float32 too", () =>
       const large = x.map((t) => cast(mul(t, 70), dtype)) as typeof x;
       staysFinite((...[q, k, v]: Tokens) => fullAttention(q, k, v, { causal, mask, scale: 1 }), large, { key });
     }
+  }));
+
+test("fullAttention with dropout has the gradient that differences show, twice: the pullback drops the same weights again", () =>
+  each(10, ({ causal, x, bias, mask, key }) => {
+    const dropout = { rate: 0.4, key: random.key(3) };
+    hasGradient(of({ causal, mask, dropout }), [...x, bias], { key });
+  }));
+
+test("fullAttention commutes with vmap whichever of bias and mask are mapped", () =>
+  each(10, ({ causal, x, bias, mask, key }) => {
+    const f = (b: Tensor, m: Tensor): Tensor => fullAttention(...x, { causal, bias: b, mask: m });
+    const calls: [Tensor, Tensor][] = [
+      [bias, mask],
+      [mul(bias, 0.5), onesLike(mask)],
+    ];
+    for (const axes of [
+      [0, null],
+      [null, 0],
+      [0, 0],
+    ] as const)
+      commutesWithVmap(f, calls, { key, in: axes });
   }));
 
 test("dropout keeps the mean of the weights, and the same key drops the same", () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   add,
+  gelu as composedGelu,
   DTypeError,
   div,
   exp,
@@ -25,7 +26,15 @@ import {
   variance,
   zeros,
 } from "@fmmformer/autodiff";
-import { adamUpdate, dropout, layerNorm, meanCrossEntropy, rmsNorm, softmaxCrossEntropy } from "@fmmformer/kernels";
+import {
+  adamUpdate,
+  dropout,
+  gelu,
+  layerNorm,
+  meanCrossEntropy,
+  rmsNorm,
+  softmaxCrossEntropy,
+} from "@fmmformer/kernels";
 import {
   agree,
   agreesWithOracle,
@@ -110,6 +119,20 @@ for (const [name, op, naive, vectors] of [
     assert.match(String(program), new RegExp(`= ${name} .*\n.* = ${name}.pullback`));
   });
 }
+
+test("gelu is autodiff's composition, with its gradient, in any order and under vmap and jit", () => {
+  const numbers = tensors([2, 3], { low: -6, high: 6 });
+  fc.assert(
+    fc.property(numbers, numbers, keys(), (x, y, key) => {
+      agreesWithOracle(gelu, composedGelu, [x], { key });
+      hasGradient(gelu, [x], { key, order: 3 });
+      commutesWithJit(gelu, [x], { key });
+      commutesWithVmap(gelu, [[x], [y]], { key });
+    }),
+    runs,
+  );
+  staysFinite(gelu, [tensor([-1e30, -40, -0, 0, 1e-40, 40, 1e30])]);
+});
 
 test("dropout zeroes a share of elements and keeps the expected value", () => {
   const n = 100_000;
