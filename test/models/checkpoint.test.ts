@@ -98,13 +98,17 @@ test("a checkpoint that is cut short, of other shapes or something else is refus
   const whole = readFileSync(path);
   assert.throws(
     () => readCheckpoint(path, { ...expected, params: { ...state.params, more: state.step } }),
-    /checkpoint: expected .* to be whole, got one where fromNamedTensors: expected a tensor params\.more, got none/,
+    /checkpoint: expected .* to be whole, got one where fromNamedTensors: expected a tensor params\.more, got none; begin the run anew, or/,
   );
   for (const cut of [4, 100, whole.length - 1]) {
     writeFileSync(path, whole.subarray(0, cut));
     assert.throws(() => readCheckpoint(path, expected), { name: "CheckpointError" }, `${cut}`);
   }
-  assert.throws(() => readCheckpoint(join(folder, "none"), expected), /ENOENT/);
+  assert.throws(() => readCheckpoint(join(folder, "none"), expected), {
+    name: "CheckpointError",
+    message:
+      /checkpoint: expected a file at .*none, got ENOENT.*; a run has its best parameters from its first validation on: train on with --resume, or begin it anew/,
+  });
 });
 
 test("differences are told by place, absent ones too, and equal ones not", () => {

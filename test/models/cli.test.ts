@@ -39,9 +39,11 @@ test("a run leaves its folder, is evaluated to the same numbers, and is not over
     assert.ok(existsSync(join(folder, "a", file)), file);
   }
   assert.match(trained.stderr, /validation at step 6: loss/);
+  assert.match(trained.stderr, /\ntest split: 50 % of \d+ batches measured\n/);
   const { test: measured } = result("a");
   const evaluated = fmmformer("evaluate", "a");
   assert.ok(evaluated.stdout.includes(`loss ${measured.loss.toFixed(4)}`), evaluated.stdout + evaluated.stderr);
+  assert.match(evaluated.stderr, /^test split: 10 % of \d+ batches measured\n/);
 
   const again = fmmformer("train", "switch-board", ...tiny, "--out", "a");
   assert.deepEqual([again.status, again.stdout], [1, ""]);
@@ -88,7 +90,10 @@ test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unb
   const code = await new Promise((done) => {
     child.stderr.on("data", (part) => {
       said += part;
-      if (!child.killed && /step \d+ of 400/.test(said)) child.kill("SIGINT");
+      if (child.killed || !/step \d+ of 400/.test(said)) return;
+      // Two signals that wait for one step are no wish to stop without a checkpoint.
+      child.kill("SIGINT");
+      child.kill("SIGTERM");
     });
     child.on("close", done);
   });
@@ -175,6 +180,41 @@ test("compare takes no run for another that had other options", () => {
   const anew = fmmformer(...args, "--learning-rate", "0.5", "--force");
   assert.equal(anew.status, 0, anew.stderr);
   assert.equal(result("both/fmm-0").configuration.optimizer.schedule.peak, 0.5);
+  assert.match(fmmformer(...args, "--learning-rate", "0.5", "--force").stderr, /step \d of 6/, "it is run again");
+});
+
+test("compare counts a model by two names, or named twice, as one", () => {
+  const args = ["compare", "switch-board", "--attentions", "fmm,fmm,fmm", "--seeds", "7,7", ...tiny, "--json"];
+  const { stdout, stderr } = fmmformer(...args, "--out", "named");
+  assert.deepEqual(
+    (JSON.parse(stdout) as { seeds: number[] }[]).map(({ seeds }) => seeds),
+    [[7]],
+    stderr,
+  );
+});
+
+test("compare hands on a signal that it alone got, and says how to go on", async () => {
+  const args = ["compare", "switch-board", "--attentions", "fmm", ...tiny, "--steps", "400", "--batch", "16"];
+  const child = spawn(process.execPath, [...node, ...args, "--out", "halted"], {
+    cwd: folder,
+    env: env(),
+    stdio: ["ignore", "ignore", "pipe"],
+    timeout: 120_000,
+  });
+  let said = "";
+  const code = await new Promise((done) => {
+    child.stderr.on("data", (part) => {
+      said += part;
+      if (!child.killed && /step \d+ of 400/.test(said)) child.kill("SIGINT");
+    });
+    child.on("close", done);
+  });
+  assert.equal(code, 130, said);
+  assert.match(
+    said,
+    /stopped after \d+ of 400 steps;.*\n.*\ncompare: stopped at halted.fmm-0; go on with\n {2}fmmformer compare .* --out halted\n$/,
+  );
+  assert.ok(existsSync(join(folder, "halted", "fmm-0", "checkpoint.safetensors")));
 });
 
 test("a model that names the next token writes on, and is trained on another task's inputs", () => {
@@ -377,7 +417,34 @@ test("figures are written with their numbers", () => {
   }
 });
 
+test("ranks are of the first of a pair, and of no pretraining; one task makes one figure of curves", () => {
+  mkdirSync(join(folder, "pairs"));
+  const pairs = Array.from({ length: 8 }, (_, i) => `${i % 2}\tA\tB\tpaper ${i}\ta longer one\n`).join("");
+  for (const split of ["train", "eval", "test"]) {
+    writeFileSync(join(folder, "pairs", `new_aan_pairs.${split}.tsv`), pairs);
+  }
+  const read = ["--data", "pairs", "--set", "maxLength=16,cache=none", "--quick"];
+  const trained = fmmformer("train", "retrieval", ...read, ...tiny, "--attention", "softmax", "--out", "p");
+  assert.equal(trained.status, 0, trained.stderr);
+  const ranked = fmmformer("figure", "rank", "p", "--examples", "2", "--bandwidths", "2");
+  assert.match(ranked.stdout, /^whole: rank \d+\.\d of 7 on average, /, ranked.stderr);
+
+  const pretrained = fmmformer("pretrain", "retrieval", ...read, ...tiny, "--attention", "softmax", "--out", "hidden");
+  assert.equal(pretrained.status, 0, pretrained.stderr);
+  assert.match(
+    fmmformer("figure", "rank", "hidden").stderr,
+    /^error: rank: expected a run of train, got hidden, a run of pretrain; train --from hidden, and give that run\n$/,
+  );
+  const mixed = fmmformer("figure", "curves", "p", "hidden", "--out", "mixed");
+  assert.match(
+    mixed.stderr,
+    /^error: curvesFigure: expected curves of one task, got retrieval; retrieval, pretraining; /,
+  );
+  assert.ok(!existsSync(join(folder, "mixed")));
+});
+
 test("what is no command, task, attention or number is told in a line with the nearest one", () => {
+  writeFileSync(join(folder, "one.txt"), "one");
   const cases: [string[], number, RegExp][] = [
     [["trian", "digits"], 2, /^error: unknown command 'trian'; did you mean train\n$/],
     [["train", "digits", "--stepz", "3"], 2, /^error: unknown option '--stepz'; did you mean --steps\n$/],
@@ -389,11 +456,33 @@ test("what is no command, task, attention or number is told in a line with the n
       1,
       /^error: text: expected a folder \(dir, or --data DIR\) with .*; unpack aclImdb_v1.* of https.*\n$/,
     ],
+    [
+      ["train", "listops", "--preset", "listops/linear", "--attention", "fmm"],
+      2,
+      /^error: option '--preset <name>' cannot be used with option '--attention <name>'; give one of them\n$/,
+    ],
+    [
+      ["train", "digits", "--resume", "--force"],
+      2,
+      /^error: option '--resume' cannot .*'--force'; give one of them\n$/,
+    ],
+    [["compare", "digits", "--seed", "3"], 2, /^error: unknown option '--seed'; did you mean --seeds\n$/],
+    [
+      ["compare", "digits", "--attention", "fmm"],
+      2,
+      /^error: unknown option '--attention'; did you mean --attentions\n$/,
+    ],
+    [["compare", "digits", "--preset", "listops/linear"], 2, /^error: unknown option '--preset'/],
     [["data", "text", "--set", "maxLength"], 2, /^error: .*expected name=value, got maxLength\n$/],
     [
       ["train", "digits", "--data", "x"],
       1,
       /^error: digits: expected no folder, got \S+x; this task makes its examples\n$/,
+    ],
+    [
+      ["data", "characters", "--data", join("one.txt", "x")],
+      1,
+      /^error: characters: expected wiki.*, got a file, not a folder; .*\n$/,
     ],
     [["evaluate", "nowhere"], 1, /^error: run: expected a folder of fmmformer train, got nowhere\n$/],
   ];
@@ -403,5 +492,8 @@ test("what is no command, task, attention or number is told in a line with the n
     assert.match(stderr, message);
   }
   assert.match(fmmformer("train", "swich-board", "--debug").stderr, /\n {4}at /);
-  assert.equal(fmmformer("train", "--help").status, 0);
+  assert.match(
+    fmmformer("train", "--help").stdout,
+    /--seed <n> +for parameters, dropout and [^-]*the data are the\s+same/,
+  );
 });

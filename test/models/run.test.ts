@@ -1,16 +1,38 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import fs, {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { after, mock, test } from "node:test";
+import { random } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
 import {
   adamw,
+  configure,
+  defineTask,
+  digits,
+  evaluate,
+  experiment,
+  type FmmformerParams,
   fmmformer,
+  formatSafetensors,
+  type ImageTask,
   type MetricsLine,
   oneCycle,
   type Plan,
   parseSafetensors,
+  planOf,
   type Ran,
   type RunEvent,
   type RunOptions,
@@ -20,6 +42,9 @@ import {
   runFiles,
   stairs,
   switchBoard,
+  type Task,
+  writeReport,
+  writeWhole,
 } from "@fmmformer/models";
 
 const root = mkdtempSync(join(tmpdir(), "fmmformer-"));
@@ -50,12 +75,17 @@ const runIn = (name: string, options: Partial<RunOptions> = {}, change: Partial<
   run({ ...plan, ...change }, { out: join(root, name), engine, ...options });
 
 /** Stop at the first event that a test is looking for. */
-async function stopped(name: string, at: (event: RunEvent) => boolean, options: Partial<RunOptions> = {}) {
+async function stopped(
+  name: string,
+  at: (event: RunEvent) => boolean,
+  options: Partial<RunOptions> = {},
+  change: Partial<Plan<unknown>> = {},
+) {
   const controller = new AbortController();
   const onEvent = (event: RunEvent): void => {
     if (at(event)) controller.abort();
   };
-  return runIn(name, { signal: controller.signal, onEvent, ...options });
+  return runIn(name, { signal: controller.signal, onEvent, ...options }, change);
 }
 
 const timeless = (lines: readonly MetricsLine[]) =>
@@ -67,11 +97,34 @@ const numbersOf = (name: string, file: "checkpoint" | "best") => {
   return Object.entries(tensors).map(([of, x]) => [of, Buffer.from(x.data.slice().buffer).toString("base64")]);
 };
 
-function sameEnd(name: string, ran: Ran<unknown>): void {
-  assert.deepEqual(numbersOf(name, "checkpoint"), numbersOf("whole", "checkpoint"));
-  assert.deepEqual(numbersOf(name, "best"), numbersOf("whole", "best"));
-  assert.deepEqual(timeless(ran.metrics), timeless(readMetrics(join(root, "whole", runFiles.metrics))));
-  assert.deepEqual(ran.result?.test, readResult(join(root, "whole"))?.test);
+/** All files of a run, and what else there is. */
+const filesOf = (name: string) =>
+  readdirSync(join(root, name)).map((file) => [file, readFileSync(join(root, name, file), "base64")]);
+
+function sameEnd(name: string, ran: Ran<unknown>, unbroken = "whole"): void {
+  assert.deepEqual(numbersOf(name, "checkpoint"), numbersOf(unbroken, "checkpoint"));
+  assert.deepEqual(numbersOf(name, "best"), numbersOf(unbroken, "best"));
+  assert.deepEqual(timeless(ran.metrics), timeless(readMetrics(join(root, unbroken, runFiles.metrics))));
+  assert.deepEqual(timeless(readMetrics(join(root, name, runFiles.metrics))), timeless(ran.metrics));
+  const { best, test } = readResult(join(root, unbroken)) ?? {};
+  assert.deepEqual([ran.result?.best, ran.result?.test], [best, test]);
+  assert.match(bytesOf(name, "report").toString(), /Tested with the parameters of step/);
+}
+
+/** The test's own task, of which a split has some examples alone. */
+const having = (examples: Partial<Task["examples"]>, of: Task = task): Task =>
+  defineTask({ ...of, examples: { ...of.examples, ...examples } });
+
+/** Put another function of the file system in the place of one, until the end of what is done. */
+async function withFiles<Result>(instead: Partial<Record<keyof typeof fs, unknown>>, done: () => Promise<Result>) {
+  for (const [of, other] of Object.entries(instead)) mock.method(fs, of as "renameSync", other as never);
+  syncBuiltinESMExports();
+  try {
+    return await done();
+  } finally {
+    mock.restoreAll();
+    syncBuiltinESMExports();
+  }
 }
 
 const whole = await runIn("whole");
@@ -166,6 +219,184 @@ test("a run that ended before its first checkpoint begins again", async () => {
   sameEnd("early", await runIn("early", { existing: "resume" }));
 });
 
+test("a run that is killed at any write of a file ends as an unbroken one", async () => {
+  // The best parameters are those of step 2, which the steps behind it do not make better.
+  const learningRate = stairs({ start: 1e-2, factor: 300, steps: [2] });
+  const evaluation = { ...plan.evaluation, every: 2 };
+  const change = { steps: 4, evaluation, learningRate, optimizer: adamw({ learningRate }) };
+  const unbroken = await runIn("unbroken", {}, change);
+  assert.equal(unbroken.result?.best.step, 2);
+  await stopped("before", (event) => event.kind === "step" && event.step === 2, {}, change);
+  const [rename, append] = [fs.renameSync, fs.appendFileSync];
+  for (let last = 1, killed = true; killed; last++) {
+    const name = `killed-${last}`;
+    cpSync(join(root, "before"), join(root, name), { recursive: true });
+    let writes = 0;
+    const until =
+      <Given extends unknown[]>(write: (...given: Given) => void) =>
+      (...given: Given) => {
+        if (++writes >= last) throw new Error("killed");
+        write(...given);
+      };
+    const instead = { renameSync: until(rename), appendFileSync: until(append) };
+    killed = await withFiles(instead, () => runIn(name, { existing: "resume" }, change)).then(
+      () => false,
+      (error: Error) => /killed/.test(error.message) || Promise.reject(error),
+    );
+    assert.ok(last < 20);
+    sameEnd(name, await runIn(name, { existing: "resume" }, change), "unbroken");
+    rmSync(join(root, name), { recursive: true });
+  }
+});
+
+test("a run that is finished gives its result again, and touches no file", async () => {
+  const before = filesOf("whole");
+  const events: RunEvent[] = [];
+  const again = { existing: "resume", onEvent: (event: RunEvent) => events.push(event) } as const;
+  for (const signal of [AbortSignal.abort(), new AbortController().signal]) {
+    const { result, step, params, metrics } = await runIn("whole", { ...again, signal });
+    assert.deepEqual([result, step, metrics], [readResult(join(root, "whole")), 12, whole.metrics]);
+    assert.deepEqual(JSON.stringify(params), JSON.stringify(whole.params));
+  }
+  assert.deepEqual([filesOf("whole"), events], [before, []]);
+});
+
+test("a report that fails loses no result, and is made where it is missing", async () => {
+  const maps = () => {
+    throw new Error("no maps");
+  };
+  const short = { steps: 2 };
+  await runIn("pageless", { until: 1 }, short);
+  await assert.rejects(runIn("pageless", { existing: "resume" }, { ...short, maps }), /no maps/);
+  const kept = readResult(join(root, "pageless"));
+  assert.equal(kept?.steps, 2);
+  const { result } = await runIn("pageless", { existing: "resume" }, short);
+  assert.deepEqual(result, kept);
+  assert.match(bytesOf("pageless", "report").toString(), /Tested with the parameters of step 2/);
+});
+
+test("reports that are written at once to the same place do not mix", async () => {
+  const path = join(root, "pages", "page.html");
+  mkdirSync(join(root, "pages"));
+  const report = { title: "A page", command: "", date: "", table: [], curves: [], maps: [], notes: [] };
+  await Promise.all([1, 2].map(() => writeReport(path, report)));
+  assert.deepEqual(readdirSync(join(root, "pages")), ["page.html"]);
+});
+
+test("a folder is one run's at a time; the lock of a process that is no more is none", async () => {
+  const [out, lock] = [join(root, "locked"), join(root, "locked", "run.lock")];
+  mkdirSync(out);
+  writeFileSync(lock, String(process.ppid));
+  await assert.rejects(runIn("locked", { existing: "anew" }), {
+    name: "RunError",
+    message:
+      `run: expected a folder that no other process is using, got ${out}, which process ${process.ppid} is training in; ` +
+      `wait for it or give another folder, or remove ${lock} where that process is something else`,
+  });
+  assert.deepEqual(filesOf("locked"), [["run.lock", Buffer.from(String(process.ppid)).toString("base64")]]);
+  for (const gone of [spawnSync(process.execPath, ["--version"]).pid, process.pid, ""]) {
+    writeFileSync(lock, String(gone));
+    const both = [1, 2].map(() => runIn("locked", { existing: "anew", until: 1 }));
+    const ends = await Promise.allSettled(both);
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      ["fulfilled", "rejected"],
+    );
+    assert.ok(!existsSync(lock));
+  }
+});
+
+test("nothing of a run is removed before the new one is known to start", async () => {
+  await runIn("old", { until: 1 });
+  const before = filesOf("old");
+  const broken = {
+    ...plan.model,
+    init: () => {
+      throw new RangeError("no such model");
+    },
+  } as Plan<unknown>["model"];
+  await assert.rejects(runIn("old", { existing: "anew" }, { model: broken }), /no such model/);
+  const full = { statfsSync: () => ({ bavail: 0, bsize: 4096 }) };
+  await assert.rejects(
+    withFiles(full, () => runIn("old", { existing: "anew" })),
+    { name: "RunError", message: /run: expected \d+ MB free in .* for checkpoints, got \d+ MB; give another folder/ },
+  );
+  assert.deepEqual(filesOf("old"), before);
+});
+
+test("files of a run without its configuration are removed only where told", async () => {
+  await runIn("nameless", { until: 1 });
+  rmSync(join(root, "nameless", runFiles.configuration));
+  const before = filesOf("nameless");
+  for (const existing of ["refuse", "resume"] as const) {
+    await assert.rejects(runIn("nameless", { existing }), {
+      name: "RunError",
+      message:
+        `run: expected a folder without a run, got ${join(root, "nameless")}, which has metrics.jsonl but no run.json; ` +
+        "give another folder, or begin it anew, which removes that",
+    });
+  }
+  assert.deepEqual(filesOf("nameless"), before);
+  assert.equal((await runIn("nameless", { existing: "anew", until: 1 })).step, 1);
+});
+
+test("a split without examples is refused before the first step", async () => {
+  for (const split of ["train", "validation", "test"] as const) {
+    const message = new RegExp(
+      `^run: expected at least one ${split} example of switchBoard, got none; give the task another option ${split}, `,
+    );
+    await assert.rejects(runIn("empty", {}, { task: having({ [split]: 0 }) }), { name: "RangeError", message });
+  }
+  assert.ok(!existsSync(join(root, "empty")));
+  assert.throws(
+    () => evaluate(plan.model, whole.params, having({ test: 0 }), { batchSize: 4 }),
+    /RangeError: evaluate: expected at least one test example of switchBoard, got none; /,
+  );
+});
+
+test("a run goes on with the data that it began with", async () => {
+  await runIn("data", { until: 1 });
+  const other = { task: having({ test: 7 }) };
+  await assert.rejects(runIn("data", { existing: "resume" }, other), {
+    name: "CheckpointError",
+    message:
+      /: expected the data that .* began with, got other data \(examples\.test: "Infinity", now "7"\); give that/,
+  });
+  const path = join(root, "data", runFiles.checkpoint);
+  const { tensors, metadata } = parseSafetensors(readFileSync(path));
+  const { data: _, ...older } = JSON.parse(metadata.facts);
+  writeWhole(path, formatSafetensors({ tensors, metadata: { ...metadata, facts: JSON.stringify(older) } }));
+  assert.equal((await runIn("data", { existing: "resume", until: 2 }, other)).step, 2);
+});
+
+test("maps are of as many examples as the test split has, at most three", () => {
+  const configuration = configure(experiment("digits"), { quick: true });
+  const images = digits({ side: 7 });
+  for (const [test, shown] of [
+    [1, 1],
+    [2000, 3],
+  ]) {
+    const few = having({ test }, images) as ImageTask;
+    const { maps, model: watched } = planOf(configuration, few);
+    const captions = maps?.(watched.init(random.key(0)) as FmmformerParams).map(({ caption }) => caption);
+    assert.equal(captions?.length, shown);
+  }
+});
+
+test("a disk that is full is told with what to do", async () => {
+  const full = () => {
+    throw new Error("ENOSPC: no space left on device, write");
+  };
+  const first = withFiles({ appendFileSync: full }, () => runIn("full"));
+  await assert.rejects(first, {
+    name: "RunError",
+    message:
+      `run: expected to write ${join(root, "full", runFiles.metrics)}, got ENOSPC: no space left on device, write; ` +
+      "see to that and resume the run, which goes on from its last checkpoint",
+  });
+  sameEnd("full", await runIn("full", { existing: "resume" }));
+});
+
 test("a folder that holds a run is not overwritten unless told", async () => {
   const before = bytesOf("whole", "checkpoint");
   const out = join(root, "whole");
@@ -204,13 +435,20 @@ test("damaged files are named", async () => {
   writeFileSync(path("metrics"), `{"kind"\n${metrics}`);
   await assert.rejects(runIn("damaged", { existing: "resume" }), {
     name: "RunError",
-    message: /metrics: expected JSON in .*metrics\.jsonl:1, got "\{\\"kind\\""/,
+    message: /metrics: expected JSON in .*metrics\.jsonl:1, got "\{\\"kind\\""; remove that line/,
   });
   writeFileSync(path("metrics"), metrics);
   writeFileSync(path("checkpoint"), readFileSync(path("checkpoint")).subarray(0, 5000));
-  await assert.rejects(runIn("damaged", { existing: "resume" }), { name: "CheckpointError" });
+  await assert.rejects(runIn("damaged", { existing: "resume" }), {
+    name: "CheckpointError",
+    message: /to be whole, got one where .*; begin the run anew, or give another folder/,
+  });
   writeFileSync(path("configuration"), "{");
-  await assert.rejects(runIn("damaged", { existing: "resume" }), { name: "RunError", message: /expected JSON/ });
+  await assert.rejects(runIn("damaged", { existing: "resume" }), {
+    name: "RunError",
+    message: /expected JSON in .*run\.json, got a damaged file; begin the run anew/,
+  });
+  assert.equal((await runIn("damaged", { existing: "anew", until: 1 })).step, 1);
 });
 
 test("a run begins from parameters that it is given", async () => {

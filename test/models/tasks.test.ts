@@ -11,6 +11,7 @@ import {
   type Example,
   encodeListOps,
   evaluateListOps,
+  inspectTask,
   listOps,
   listOpsSizes,
   type Split,
@@ -479,6 +480,13 @@ describe("digits", () => {
     const ink = pixels.reduce((sum, pixel) => sum + pixel) / 196;
     assert.ok(ink > 0.03 && ink < 0.4, `${ink}`);
   });
+});
+
+test("a split without examples shows its counts, and no pictures", () => {
+  const empty = defineTask({ ...digits(), examples: { train: 5, validation: 0, test: 5 } });
+  const { counts, sampled, lengths, examples, picture } = inspectTask(empty, { split: "validation" });
+  assert.deepEqual([counts, sampled, examples, picture], [empty.examples, 0, [], undefined]);
+  assert.deepEqual(lengths, { min: 0, median: 0, max: 0 });
 });
 
 test("a batch of pairs holds two sequences an example", () => {

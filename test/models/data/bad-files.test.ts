@@ -33,6 +33,8 @@ const pictures: Files = {
 const story = "once upon a time\n".repeat(2000);
 const spoilt = Buffer.concat([Buffer.from(story), Buffer.of(0xff), Buffer.from(story)]);
 
+const batches = Object.fromEntries([1, 2, 3, 4, 5].map((at) => [`data_batch_${at}.bin`, Buffer.alloc(6146)]));
+
 /** A task, its files, the one that is bad, and the line or byte where it is. */
 const bad: readonly [task: string, files: Files, file: string, place: { line?: number; byte?: number }][] = [
   ["listops", lists("test", `Source\tTarget\n${list}7\tseven\n`), "basic_test.tsv", { line: 5 }],
@@ -40,12 +42,7 @@ const bad: readonly [task: string, files: Files, file: string, place: { line?: n
   ["retrieval", pairs("eval", `${pair}yes\ta\tb\tone\ttwo\n`), "new_aan_pairs.eval.tsv", { line: 2 }],
   ["image", { ...pictures, "test-images-idx3-ubyte": idx([1, 2, 2], 3) }, "test-images-idx3-ubyte", { byte: 16 }],
   ["image", { ...pictures, "test-labels-idx1-ubyte": idx([2], 2) }, "test-labels-idx1-ubyte", { byte: 4 }],
-  [
-    "image",
-    { "data_batch_1.bin": Buffer.alloc(30730), "test_batch.bin": Buffer.alloc(6146, 11) },
-    "test_batch.bin",
-    { byte: 0 },
-  ],
+  ["image", { ...batches, "test_batch.bin": Buffer.alloc(6146, 11) }, "test_batch.bin", { byte: 0 }],
   ["words", { "a.txt": spoilt }, "a.txt", { line: 2001 }],
   ["characters", { "a.txt": spoilt }, "a.txt", { byte: story.length }],
   ["pathfinder", { "metadata/0.npy": "imgs/0 a.png 0 1\n" }, "0.npy", { line: 1 }],

@@ -18,13 +18,13 @@ describe("readLines", () => {
   test("numbers lines and drops their ends, be they CR LF or LF, at the end of the file or not", async () => {
     const lines = await linesOf("one\r\n\ntwo\rtwo\r\n\r\nlast");
     assert.deepEqual(
-      lines.map(({ number, bytes }) => [number, bytes.toString()]),
+      lines.map(({ number, bytes, size }) => [number, bytes.toString(), size]),
       [
-        [1, "one"],
-        [2, ""],
-        [3, "two\rtwo"],
-        [4, ""],
-        [5, "last"],
+        [1, "one", 5],
+        [2, "", 1],
+        [3, "two\rtwo", 9],
+        [4, "", 2],
+        [5, "last", 4],
       ],
     );
     assert.equal((await linesOf("one\n")).length, 1);

@@ -16,8 +16,11 @@ function record(label: number, colour: (pixel: number) => readonly [number, numb
 const even = (label: number, value: number) => record(label, () => [value, value, value]);
 const cifar = {
   "batches.meta.txt": "airplane\n",
-  "data_batch_1.bin": Buffer.concat([0, 1, 2, 3, 4].map((label) => even(label, 10 + label))),
-  "data_batch_2.bin": Buffer.concat([5, 6, 7, 8, 9].map((label) => even(label, 10 + label))),
+  "data_batch_1.bin": Buffer.concat([even(0, 10), even(1, 11)]),
+  "data_batch_2.bin": Buffer.concat([even(2, 12), even(3, 13)]),
+  "data_batch_3.bin": Buffer.concat([even(4, 14), even(5, 15)]),
+  "data_batch_4.bin": Buffer.concat([even(6, 16), even(7, 17)]),
+  "data_batch_5.bin": Buffer.concat([even(8, 18), even(9, 19)]),
   "test_batch.bin": record(3, (pixel) => [pixel % 256, Math.floor(pixel / 4), 255 - (pixel % 256)]),
 };
 
@@ -120,7 +123,7 @@ test("image refuses files that are no images with labels, with file and byte", a
       { ...rest, "data_batch_2.bin": batch.subarray(0, -1) },
       /expected 3073 bytes of a label .*, got 3072; the file is cut/,
       "data_batch_2.bin",
-      12292,
+      3073,
     ],
     [{ ...rest, "data_batch_2.bin": even(10, 1) }, /expected a label 0 … 9, got 10/, "data_batch_2.bin", 0],
     [{ ...cifar, "test_batch.bin": "" }, /expected images, got an empty file/, "test_batch.bin", 0],
@@ -213,7 +216,8 @@ test("image says what files it wants and where to get them", async () => {
     open({ ...small, "test-images-idx3-ubyte": "" }),
     /got t10k-images-idx3-ubyte and test-images-idx3/,
   );
-  await assert.rejects(open({ "data_batch_1.bin": "" }), /got no test_batch\.bin; unpack/);
+  const { "data_batch_2.bin": __, "test_batch.bin": ___, ...some } = cifar;
+  await assert.rejects(open(some), /DataError: image: .* got no data_batch_2\.bin, test_batch\.bin; unpack/);
   await assert.rejects(open(small, { validation: 1.5 }), /RangeError: image: expected validation to be a share/);
   await assert.rejects(
     open(small, { blackIsPadding: "no" }),

@@ -62,6 +62,14 @@ describe("words", () => {
     );
   });
 
+  test("lines that end as on Windows are split where others are", async () => {
+    const lines = Array.from({ length: 300 }, (_, i) => `line ${100 + i} of many`);
+    const [unix, windows] = await Promise.all(
+      ["\n", "\r\n"].map((end) => openWords({ "a.txt": lines.map((line) => line + end).join("") })),
+    );
+    for (const split of splits) assert.equal(texts(windows, split), texts(unix, split));
+  });
+
   test("text is the words that it encodes to, where it has no other white space", async () => {
     const task = await openWords(wiki);
     const known = fc.constantFrom(...task.symbols.slice(1));

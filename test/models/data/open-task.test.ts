@@ -24,11 +24,12 @@ for (const name of Object.keys(lists) as (keyof typeof lists)[])
 const pairs = Object.fromEntries(
   ["train", "eval", "test"].map((n) => [`new_aan_pairs.${n}.tsv`, "1\ta\tb\tlong text\ttext\n"]),
 );
+const batches = Object.fromEntries([1, 2, 3, 4, 5].map((at) => [`data_batch_${at}.bin`, Buffer.alloc(6146, 9)]));
 const folders: Record<string, Record<string, string | Uint8Array>> = {
   listops: lists,
   text: { "train/a/1.txt": "x", "train/b/1.txt": "y", "test/a/1.txt": "x", "test/b/1.txt": "y" },
   retrieval: pairs,
-  image: { "data_batch_1.bin": Buffer.alloc(30730, 9), "test_batch.bin": Buffer.alloc(3073, 9) },
+  image: { ...batches, "test_batch.bin": Buffer.alloc(3073, 9) },
   words: { "a.txt": "some words of a line\n".repeat(100) },
   characters: { "a.txt": "some words of a line\n".repeat(100) },
 };

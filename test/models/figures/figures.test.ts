@@ -112,8 +112,8 @@ test("memory of softmax, band and linear attention grows with the length, which 
     assert.ok(svg.includes(text), text);
 });
 
-test("an attention stops where its next length would take too long", () => {
-  const { points } = efficiencyStudy({
+test("an attention stops where its next length would take too long, and of one length no power is told", () => {
+  const { points, slopes } = efficiencyStudy({
     attentions: { softmax: { kind: "softmax" } },
     lengths: [64, 8192],
     seconds: 0.001,
@@ -122,9 +122,10 @@ test("an attention stops where its next length would take too long", () => {
     points.map(({ length }) => length),
     [64, 64],
   );
+  assert.deepEqual(slopes, []);
 });
 
-test("curves of one model are drawn as their mean, names stand apart, and too many models are refused", async () => {
+test("curves of one model are drawn as their mean, names stand apart, and too many models or tasks are refused", async () => {
   const run = (model: string, ...accuracy: number[]) => ({
     ...{ task: "t", model, steps: [1, 2], loss: [2, 1], accuracy: [0, 0] },
     validation: { steps: [10, 20], loss: [2, 1], accuracy },
@@ -140,6 +141,11 @@ test("curves of one model are drawn as their mean, names stand apart, and too ma
   );
   assert.ok(Math.abs(above - below) > 10, `${above} and ${below}`);
   assert.throws(() => curvesFigure([], "loss"), RangeError);
+  const other = { ...run("near", 0, 1), task: "u" };
+  assert.throws(
+    () => curvesFigure([run("near", 0, 1), other], "loss"),
+    /^RangeError: curvesFigure: expected curves of one task, got t; u; draw a figure of each$/,
+  );
   const many = ["a", "b", "c", "d", "e", "f", "g"].map((model) => run(model, 0, 1));
   assert.throws(() => curvesFigure(many, "loss"), /expected curves of 1 to 6 models, got 7/);
 });

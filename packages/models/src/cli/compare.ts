@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { experiment } from "../experiments/experiments.ts";
 import { writeWhole } from "../files/write-whole.ts";
@@ -10,10 +11,10 @@ import { RunError } from "../training/run-error.ts";
 import { type RunResult, readResult, runFiles } from "../training/run-folder.ts";
 import { comparisonTable, orderOf, type Row, summary } from "./comparison.ts";
 import { configurationOf, type RunConfiguration } from "./plan-run.ts";
-import { commandOf, folderOf } from "./train.ts";
+import { commandOf, folderOf, wholeRun } from "./train.ts";
 import type { TrainFlags } from "./train-flags.ts";
 
-export type CompareFlags = TrainFlags & {
+export type CompareFlags = Omit<TrainFlags, "attention" | "preset" | "seed"> & {
   readonly attentions?: readonly string[];
   readonly seeds: readonly number[];
   readonly json?: boolean;
@@ -27,22 +28,34 @@ interface Planned {
   readonly configuration: RunConfiguration;
 }
 
-/** The command `compare`: a process for each run, one after the other. What is finished with the same options is not run again. */
+/**
+ * The command `compare`: a process for each run, one after the other. What is finished with the same options is not run again, unless forced;
+ * Ctrl-C stops the run that is at work with a checkpoint, and all.
+ */
 export async function compare(name: string, flags: CompareFlags): Promise<void> {
   const { task, ...own } = experiment(name);
   const { attentions = Object.keys(own.attentions), out: root = "runs", json = false } = flags;
-  const seeds = [...new Set(flags.seeds)];
-  if (attentions.length === 0 || seeds.length === 0) {
+  if (attentions.length === 0 || flags.seeds.length === 0) {
     throw new TypeError("compare: expected one attention and one seed at least, got none");
   }
-  const planned = attentions.flatMap((attention) =>
-    seeds.map((seed): Planned => {
+  const named = attentions.flatMap((attention) =>
+    flags.seeds.map((seed): Planned => {
       const configuration = configurationOf(task, { ...flags, attention, seed });
       const out = flags.out ? join(root, `${configuration.name}-${seed}`) : folderOf(configuration);
       return { attention, seed, out, configuration };
     }),
   );
-  for (const each of planned) if (!finished(each)) await train(task, each, flags);
+  // A model may be named twice, or by a short name and a long one.
+  const planned = [...new Map(named.map((each) => [each.out, each])).values()];
+  for (const each of planned) {
+    if (finished(each) && !flags.force) continue;
+    if (await train(task, each, flags)) continue;
+    process.stderr.write(
+      `compare: stopped at ${each.out}; go on with\n  ${commandOf(wholeRun(process.argv.slice(2)))}\n`,
+    );
+    process.exitCode = stopped;
+    return;
+  }
 
   const names = [...new Set(planned.map(({ configuration }) => configuration.name))];
   const rows = names.map((name) => {
@@ -64,44 +77,35 @@ function finished({ out, configuration }: Planned): RunResult | null {
   return result && differences(result.configuration, wanted).length === 0 ? result : null;
 }
 
-/** Run `train` with the flags that were given to `compare`, in a process whose peak of memory is its own. */
-async function train(task: string, { attention, seed, out }: Planned, given: CompareFlags): Promise<void> {
+/** The exit code of a run that a signal stopped, as of shells. */
+const stopped = 128 + constants.signals.SIGINT;
+
+/** Run `train` with the flags that were given to `compare`, in a process whose peak of memory is its own. False where it was stopped. */
+async function train(task: string, { attention, seed, out }: Planned, given: CompareFlags): Promise<boolean> {
   const flags = ["--attention", attention, "--seed", String(seed), "--out", out, ...wordsOf(given)];
   const args = [...process.execArgv, process.argv[1], "train", task, ...flags, given.force ? "--force" : "--resume"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "inherit"] });
-  // Ctrl-C reaches both: the run writes its checkpoint, and this process waits for it.
-  const wait = (): void => {};
-  const pass = (): boolean => child.kill("SIGTERM");
-  process.on("SIGINT", wait);
+  // The run writes its checkpoint, and this process waits for it. Ctrl-C reaches both, and counts once there.
+  const pass = (signal: NodeJS.Signals): boolean => child.kill(signal);
+  process.on("SIGINT", pass);
   process.on("SIGTERM", pass);
   try {
     const code = await new Promise<number>((resolve, reject) => {
       child.on("error", reject);
-      child.on("close", (status) => resolve(status ?? 1));
+      child.on("close", (status, signal) => resolve(status ?? 128 + constants.signals[signal as NodeJS.Signals]));
     });
-    if (code === 0) return;
-    const again = commandOf(process.argv.slice(2));
+    if (code === 0 || code === stopped) return code === 0;
+    const again = commandOf(wholeRun(process.argv.slice(2)));
     throw new RunError(`compare: expected ${out} to be trained, got exit code ${code}; go on with ${again}`);
   } finally {
-    process.off("SIGINT", wait);
+    process.off("SIGINT", pass);
     process.off("SIGTERM", pass);
   }
 }
 
 /** Flags of `compare` that each run takes too, as they are typed. */
 function wordsOf(given: CompareFlags): string[] {
-  const {
-    attention: _,
-    attentions: __,
-    seed: ___,
-    seeds: ____,
-    out: _____,
-    resume,
-    force,
-    json,
-    set,
-    ...passed
-  } = given;
+  const { attentions, seeds, out, resume, force, json, set, ...passed } = given;
   const words = Object.entries(passed).flatMap(([name, value]) => {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     return value === true ? [flag] : value === undefined || value === false ? [] : [flag, String(value)];

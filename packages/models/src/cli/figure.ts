@@ -1,14 +1,17 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { tensor } from "@fmmformer/autodiff";
+import { random, tensor } from "@fmmformer/autodiff";
+import type { ClassifierParams } from "../classifier.ts";
 import { curvesFigure } from "../figures/curves.ts";
 import { efficiencyFigure, efficiencyStudy } from "../figures/efficiency.ts";
 import { rankFigure, rankStudy } from "../figures/rank.ts";
+import { writeWhole } from "../files/write-whole.ts";
+import { type FmmformerOptions, fmmformer } from "../fmmformer.ts";
 import { attentionMaps } from "../report/read-fields.ts";
 import { runCurve } from "../report/run-report.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
 import type { Example } from "../tasks/task.ts";
 import { readMetrics } from "../training/metrics.ts";
+import { RunError } from "../training/run-error.ts";
 import { runFiles } from "../training/run-folder.ts";
 import { openRun, readRun } from "./open-run.ts";
 import { sayTenths } from "./tenths.ts";
@@ -47,7 +50,14 @@ export interface RankFlags {
 
 /** The command `figure rank`: test examples are cut to the shortest of them, so that their maps are of one size. */
 export async function rank(run: string, { examples, bandwidths, data, out }: RankFlags): Promise<void> {
-  const { options, params, task } = await openRun(run, data);
+  if (readRun(run).pretraining) {
+    throw new RunError(
+      `rank: expected a run of train, got ${run}, a run of pretrain; train --from ${run}, and give that run`,
+    );
+  }
+  const opened = await openRun(run, data);
+  const { task } = opened;
+  const { options, params } = ofOneSequence(opened);
   const count = Math.min(examples, task.examples.test);
   const chosen = Array.from({ length: count }, (_, index) => task.example("test", index));
   const n = Math.min(...chosen.map((example) => lengthOf(example, task.length)));
@@ -69,6 +79,16 @@ export async function rank(run: string, { examples, bandwidths, data, out }: Ran
   console.log(`${out} has the numbers and two figures of ${study.maps} maps`);
 }
 
+/** A model of pairs encodes each sequence alike: its encoder before the head of a model of one. */
+function ofOneSequence({ options, params }: { readonly options: FmmformerOptions; readonly params: unknown }) {
+  if (options.kind !== "classify-pairs") return { options, params };
+  const one = { ...options, kind: "classify" as const };
+  return {
+    options: one,
+    params: { ...fmmformer(one).init(random.key(0)), encoder: (params as ClassifierParams).encoder },
+  };
+}
+
 /** How many tokens there are before nothing but padding follows; of a pair, in its first sequence. */
 function lengthOf({ mask }: Example, length: number): number {
   return mask ? mask.subarray(0, length).lastIndexOf(1) + 1 : length;
@@ -77,17 +97,16 @@ function lengthOf({ mask }: Example, length: number): number {
 /** The command `figure curves`: finished runs and others. */
 export async function curves(runs: readonly string[], { out }: { readonly out: string }): Promise<void> {
   const shown = runs.map((run) => {
-    const { task, name } = readRun(run);
-    return runCurve(task.name, name, readMetrics(join(run, runFiles.metrics)));
+    const { task, name, pretraining } = readRun(run);
+    return runCurve(task.name + (pretraining ? ", pretraining" : ""), name, readMetrics(join(run, runFiles.metrics)));
   });
+  const [loss, accuracy] = [await curvesFigure(shown, "loss"), await curvesFigure(shown, "accuracy")];
   write(out, "curves.json", `${JSON.stringify(shown, null, 2)}\n`);
-  for (const measure of ["loss", "accuracy"] as const) {
-    write(out, `curves-${measure}.svg`, await curvesFigure(shown, measure));
-  }
+  write(out, "curves-loss.svg", loss);
+  write(out, "curves-accuracy.svg", accuracy);
   console.log(`${out} has the numbers and two figures of ${shown.length === 1 ? "1 run" : `${shown.length} runs`}`);
 }
 
 function write(out: string, file: string, text: string): void {
-  mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, file), text);
+  writeWhole(join(out, file), text);
 }

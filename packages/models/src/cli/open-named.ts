@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import type { TaskOptions } from "../experiments/experiment.ts";
 import { openTask, taskOptions } from "../tasks/open-task.ts";
 import type { Task } from "../tasks/task.ts";
@@ -13,7 +13,7 @@ export interface Named {
 
 /** Open a task as commands do, saying how much is read. Ctrl-C in between leaves nothing in the cache. */
 export async function openNamed(task: string, { data, options }: Named): Promise<Task> {
-  const isFile = data !== undefined && statSync(data, { throwIfNoEntry: false })?.isFile();
+  const isFile = data !== undefined && existsSync(data) && statSync(data).isFile();
   const place = isFile && taskOptions(task, true).includes("file") ? { file: data } : { dir: data };
   const stop = (): never => process.exit(130);
   // Files that are read for the first time take a while.

@@ -10,7 +10,7 @@ import { generateText } from "./generate.ts";
 import { listModels } from "./models.ts";
 import { type ProfileFlags, profileTask } from "./profile.ts";
 import { trainRun } from "./train.ts";
-import { type TrainFlags, withModel, withTraining } from "./train-flags.ts";
+import { type TrainFlags, withModel, withRuns, withTraining } from "./train-flags.ts";
 
 /** The command `fmmformer`. */
 export function program(): Command {
@@ -34,9 +34,9 @@ export function program(): Command {
   )
     .option(...until)
     .action((task: string, flags: TrainFlags) => trainRun(task, { ...flags, pretraining: true }));
-  withTraining(command.command("compare").description("train several attentions over several seeds").argument("<task>"))
+  withRuns(command.command("compare").description("train several attentions over several seeds").argument("<task>"))
     .option("--attentions <names>", "separated by commas; all of the experiment unless told", list)
-    .option("--seeds <numbers>", "separated by commas", numbers, [0])
+    .option("--seeds <numbers>", "for parameters and dropout, separated by commas", numbers, [0])
     .option("--json", "as JSON")
     .addHelpText(
       "after",

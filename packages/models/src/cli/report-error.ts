@@ -14,8 +14,11 @@ export function reportError(error: unknown): void {
   process.stderr.write(`${picocolors.red("error:")} ${shown}\n`);
 }
 
-/** What commander says in two lines, its hint in the second, is said as our errors are. */
+/** What commander says in two lines, its hint in the second, is said as our errors are, with a remedy. */
 function oneLine(message: string): string {
-  const hinted = message.replace(/^error: /, "").replace(/\n?\(Did you mean (?:one of )?(.*)\?\)/, "; did you mean $1");
+  const hinted = message
+    .replace(/^error: /, "")
+    .replace(/\n?\(Did you mean (?:one of )?(.*)\?\)/, "; did you mean $1")
+    .replace(/cannot be used with option '.*'$/, "$&; give one of them");
   return hinted.replace(/\s*\n\s*/g, " ");
 }

@@ -36,12 +36,38 @@ export interface TrainFlags {
 
 /** Give a command the flags that choose a model, its task and a step. */
 export function withModel(command: Command): Command {
+  const preset = new Option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)");
+  const seed = new Option(
+    "--seed <n>",
+    "for parameters, dropout and what pretraining hides; the data are the same for all",
+  )
+    .argParser(whole)
+    .default(0);
+  const attention = "an attention of the experiment, or a module that exports attention: { init, apply }";
+  return withSettings(
+    command.option("--attention <name>", attention).addOption(preset.conflicts("attention")).addOption(seed),
+  );
+}
+
+/** Give a command the flags that choose a training run. */
+export function withTraining(command: Command): Command {
+  return withSteps(withModel(command));
+}
+
+/** Give a command the flags that several training runs have in common. */
+export function withRuns(command: Command): Command {
+  return withSteps(withSettings(command));
+}
+
+function withSettings(command: Command): Command {
   return command
-    .option("--attention <name>", "an attention of the experiment, or a module that exports attention: { init, apply }")
-    .option("--preset <name>", "a model of the paper, as in listops/fmm-2-kernel-band5 (see models)")
     .option("--quick", "minutes on two cores, smaller and shorter than the paper")
     .option("--data <dir>", "the folder of the task's files, or a file of text")
-    .option("--set <options>", "options of the task, as in length=256 or size=small (see data)", settings)
+    .option(
+      "--set <options>",
+      "options of the task, as in length=256, or seed=1 for other data or another order (see data)",
+      settings,
+    )
     .option("--bandwidth <k>", "the near field reaches |i − j| < k", count)
     .option("--kernels <names>", "feature maps, separated by commas", list)
     .option("--width <c>", "width of a token", count)
@@ -52,18 +78,16 @@ export function withModel(command: Command): Command {
     .option("--learning-rate <rate>", "the largest learning rate", positive)
     .option("--dropout <rate>", "dropout behind each part of a block", share)
     .option("--causal", "no token sees those after it, as fast weights need")
-    .addOption(new Option("--seed <n>", "for parameters, data and dropout").argParser(whole).default(0))
     .option("--threads <n>", "threads; results are the same bits for any number", count, defaultThreads);
 }
 
-/** Give a command these flags. */
-export function withTraining(command: Command): Command {
-  return withModel(command)
+function withSteps(command: Command): Command {
+  return command
     .option("--steps <n>", "steps", count)
     .option("--evaluate-every <n>", "steps from one look at the validation split to the next", count)
     .option("--validations <n>", "batches of the validation split that a look takes", count)
     .option("--tests <n>", "at most so many batches of the test split", count)
     .option("--out <dir>", "folder of the run; runs/<task>-<attention>-<seed> unless told")
-    .option("--resume", "go on where the run in the folder was stopped")
+    .addOption(new Option("--resume", "go on where the run in the folder was stopped").conflicts("force"))
     .option("--force", "replace the run in the folder");
 }

@@ -5,6 +5,7 @@ import { sequencesOf, type Task } from "../tasks/task.ts";
 import { type RunEvent, run } from "../training/run.ts";
 import { runFiles } from "../training/run-folder.ts";
 import type { StepValues } from "../training/stepper.ts";
+import { sayMeasuring } from "./measuring.ts";
 import { configurationOf, type PlannedRun, planRun, type RunConfiguration } from "./plan-run.ts";
 import type { TrainFlags } from "./train-flags.ts";
 
@@ -21,9 +22,13 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
   const planned = await planRun(configuration, typed);
 
   const stop = new AbortController();
+  let told = Infinity;
   const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(130);
+    // Those that came while a step kept us from listening, or from a shell and `compare` both, are one.
+    if (performance.now() - told > 1000) process.exit(130);
+    if (stop.signal.aborted) return;
     process.stderr.write("\nstopping behind this step; Ctrl-C again to stop at once\n");
+    told = performance.now();
     stop.abort();
   };
   process.on("SIGINT", onSignal);
@@ -55,7 +60,7 @@ export async function trainRun(task: string, flags: TrainFlags): Promise<void> {
 }
 
 /** The words without those that say what this call does of a run. */
-function wholeRun(words: readonly string[]): string[] {
+export function wholeRun(words: readonly string[]): string[] {
   return words.filter((word, i) => !/^--(resume|force|until|until=.*)$/.test(word) && words[i - 1] !== "--until");
 }
 
@@ -83,13 +88,22 @@ export function namesNext({ causal, kind, classes, vocabulary }: Task): boolean 
 function show({ plan, task }: PlannedRun, until = plan.steps): (event: RunEvent) => void {
   let bar: Progress | undefined;
   let note: string | undefined;
+  let measuring: ((done: number) => void) | undefined;
   const tokensPerStep = plan.batchSize * task.length * sequencesOf(task);
+  const { batchSize, batches, tests } = plan.evaluation;
+  // There are many looks at the validation split: those that take a moment would fill a log.
+  const measure = (split: "validation" | "test"): ((done: number) => void) =>
+    sayMeasuring(task, { split, batchSize, batches: split === "test" ? tests : batches }, split === "test" ? 0 : 5);
   return (event) => {
     if (event.kind === "start") {
       const steps = Math.min(until, plan.steps);
       bar = progress(`${task.name}, ${plan.name}`, { steps, tokensPerStep, made: event.step });
     }
     if (event.kind === "step") bar?.step(event.step, { ...event, note });
+    if (event.kind === "measuring") {
+      if (event.done === 1) measuring = measure(event.split);
+      measuring?.(event.done);
+    }
     if (event.kind === "validation") note = `validation ${(100 * event.accuracy).toFixed(1)} %`;
     if (event.kind === "validation" && !process.stderr.isTTY) {
       const { step, loss, accuracy, best } = event;

@@ -34,7 +34,7 @@ export interface RowsRule<Facts> extends ReadOptions {
 }
 
 // Raise it when the rows of any task change.
-const version = 1;
+const version = 2;
 
 /**
  * Read files into rows once: the next call finds them in a file of the cache, and a row is read when it is asked for.

@@ -6,6 +6,8 @@ export interface Line {
   readonly number: number;
   /** without the line feed and a carriage return before it */
   readonly bytes: Buffer;
+  /** bytes that it takes in the file, with its ending */
+  readonly size: number;
 }
 
 const lineFeed = 10;
@@ -23,20 +25,21 @@ export async function* readLines(reader: string, file: string, onBytes?: OnBytes
   let number = 0;
   let begun: Buffer[] = [];
 
-  function line(end: Buffer): Line {
+  function line(end: Buffer, ending: 0 | 1): Line {
     const whole = begun.length === 0 ? end : Buffer.concat([...begun, end]);
     begun = [];
     number++;
-    return { number, bytes: whole.at(-1) === carriageReturn ? whole.subarray(0, -1) : whole };
+    const bytes = whole.at(-1) === carriageReturn ? whole.subarray(0, -1) : whole;
+    return { number, bytes, size: whole.length + ending };
   }
 
   for await (const chunk of readChunks(reader, file, onBytes)) {
     let start = 0;
     for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
-      yield line(chunk.subarray(start, end));
+      yield line(chunk.subarray(start, end), 1);
       start = end + 1;
     }
     if (start < chunk.length) begun.push(chunk.subarray(start));
   }
-  if (begun.length > 0) yield line(Buffer.alloc(0));
+  if (begun.length > 0) yield line(Buffer.alloc(0), 0);
 }

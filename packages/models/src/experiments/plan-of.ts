@@ -62,12 +62,13 @@ export function modelOptions(configuration: Configuration, task: Task, own?: Own
   return { ...whole, attention: own(sizes) };
 }
 
-/** What a trained model of both fields reads in three images of the test split. */
+/** What a trained model of both fields reads in the first three images of the test split. */
 function mapsOf(options: FmmformerOptions, task: Task, params: FmmformerParams): AttentionMap[] {
   const { attention } = options;
   const watched = typeof attention === "object" && "kind" in attention && attention.kind === "fmm";
   if (!watched || !isImageTask(task) || task.length > longestMap) return [];
-  const examples = [0, 1, 2].map((index) => task.example("test", index));
+  const places = [0, 1, 2].filter((index) => index < task.examples.test);
+  const examples = places.map((index) => task.example("test", index));
   if (examples.some(({ mask }) => mask?.includes(0))) return []; // padding is not shown in a map
   return examples.map((example, index) => {
     const image = task.image(example);

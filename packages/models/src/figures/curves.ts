@@ -11,12 +11,16 @@ interface Point {
  * Draw the learning curves of several runs, as SVG: thin what each batch of training said, averaged over neighbours, thick the validation
  * split. Runs of one model, as with several seeds, are drawn as their mean.
  *
- * @throws RangeError when there are no curves, or more models than can be told apart
+ * @throws RangeError when there are no curves, or of more than one task, or of more models than can be told apart
  */
 export function curvesFigure(curves: readonly Curve[], measure: "loss" | "accuracy"): Promise<string> {
   const models = [...new Set(curves.map(({ model }) => model))];
   if (models.length === 0 || models.length > hues.length) {
     throw new RangeError(`curvesFigure: expected curves of 1 to ${hues.length} models, got ${models.length}`);
+  }
+  const tasks = [...new Set(curves.map(({ task }) => task))];
+  if (tasks.length > 1) {
+    throw new RangeError(`curvesFigure: expected curves of one task, got ${tasks.join("; ")}; draw a figure of each`);
   }
   const training = curves.flatMap((curve) => pointsOf(curve.model, curve.steps, curve[measure] ?? []));
   const validation = curves.flatMap(({ model, validation: seen }) =>

@@ -21,7 +21,7 @@ export interface EfficiencyStudy {
   readonly heads: number;
   readonly threads: number;
   readonly points: readonly EfficiencyPoint[];
-  /** For each attention and pass how time grows with length: the exponent of n, over the longer half of the lengths */
+  /** For each attention and pass how time grows with length: the exponent of n, over the longer half of the lengths; not of one length */
   readonly slopes: readonly { readonly attention: string; readonly pass: string; readonly slope: number }[];
 }
 
@@ -100,7 +100,7 @@ function slopesOf(points: readonly EfficiencyPoint[]): EfficiencyStudy["slopes"]
     const key = `${point.attention}\n${point.pass}`;
     groups.set(key, [...(groups.get(key) ?? []), point]);
   }
-  return [...groups.values()].map((group) => {
+  const slopes = [...groups.values()].map((group) => {
     const longer = group.slice(Math.floor(group.length / 2) - (group.length % 2 === 0 ? 1 : 0));
     const [xs, ys] = [longer.map(({ length }) => Math.log(length)), longer.map((p) => Math.log(p.milliseconds))];
     const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
@@ -108,6 +108,7 @@ function slopesOf(points: readonly EfficiencyPoint[]): EfficiencyStudy["slopes"]
     const slope = mean(xs.map((x, i) => (x - mx) * (ys[i] - my))) / mean(xs.map((x) => (x - mx) ** 2));
     return { attention: group[0].attention, pass: group[0].pass, slope };
   });
+  return slopes.filter(({ slope }) => Number.isFinite(slope));
 }
 
 /** Draw time, or memory, against length on logarithmic axes, as SVG. */

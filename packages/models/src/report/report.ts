@@ -1,4 +1,4 @@
-import { rename, writeFile } from "node:fs/promises";
+import { writeWhole } from "../files/write-whole.ts";
 import { type AttentionMap, attentionFigure } from "./attention-figure.ts";
 import { type Html, html, trusted } from "./html.ts";
 import { type Curve, learningCurves } from "./learning-curves.ts";
@@ -25,8 +25,7 @@ export interface Report {
  * @param path - where to; an older page there is replaced once the new one is whole
  */
 export async function writeReport(path: string, report: Report): Promise<void> {
-  await writeFile(`${path}.part`, await renderReport(report));
-  await rename(`${path}.part`, path);
+  writeWhole(path, await renderReport(report));
 }
 
 /** Render the page that `writeReport` writes. */

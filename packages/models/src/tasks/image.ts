@@ -38,7 +38,7 @@ export const imageWanted: Wanted = {
  * The first 90 % of the training images are for training, the last 10 % for validation. As in the authors' code a token
  * 0 is padding, so black pixels are masked; `blackIsPadding: false` lets them be seen.
  *
- * @throws DataError when files are missing, or with the byte where one is cut short or no image with a label
+ * @throws DataError when files are missing, as one of CIFAR-10's six, or with the byte where one is cut short or no image with a label
  * @see Krizhevsky (2009), Learning multiple layers of features from tiny images, as in Tay et al. (2020), Long Range
  *   Arena, §2.2.4, https://arxiv.org/abs/2011.04006
  */
@@ -71,6 +71,8 @@ export async function image(options: ImageOptions): Promise<ImageTask> {
   });
 }
 
+const cifarFiles = [...[1, 2, 3, 4, 5].map((batch) => `data_batch_${batch}.bin`), "test_batch.bin"];
+
 /** What is known of the rows, each a label and an image; those of training come first. */
 interface Facts {
   readonly width: number;
@@ -87,8 +89,9 @@ interface Layout {
 function layout(dir: string): Layout {
   const names = listFolder(imageWanted, dir, "files");
   if (names.some((name) => /^data_batch_\d+\.bin$/.test(name))) {
-    const batches = names.filter((name) => /^data_batch_\d+\.bin$/.test(name));
-    return cifar(findSources(imageWanted, dir, [...batches, "test_batch.bin"]));
+    const absent = cifarFiles.filter((name) => !names.includes(name));
+    if (absent.length > 0) throw missing(imageWanted, dir, `no ${absent.join(", ")}`);
+    return cifar(findSources(imageWanted, dir, cifarFiles));
   }
   const part = (split: string, kind: string): string => {
     const found = names.filter((name) =>

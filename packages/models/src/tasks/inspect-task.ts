@@ -17,13 +17,13 @@ export interface TaskReport {
   readonly counts: Readonly<Record<Split, number>>;
   /** examples that were looked at */
   readonly sampled: number;
-  /** tokens of a sequence, padding apart; of pairs, of each of the two */
+  /** tokens of a sequence, padding apart; of pairs, of each of the two; 0 where the split has no examples */
   readonly lengths: { readonly min: number; readonly median: number; readonly max: number };
   /** how often each class is asked for */
   readonly classes: readonly number[];
   /** examples as a person reads them */
   readonly examples: readonly string[];
-  /** PNG of up to 16 images, where the tokens are pixels */
+  /** PNG of up to 16 images, where the tokens are pixels and the split has examples */
   readonly picture?: Uint8Array;
 }
 
@@ -53,13 +53,14 @@ export function inspectTask(task: Task, options: InspectOptions = {}): TaskRepor
   lengths.sort((one, other) => one - other);
   const some = (count: number): Example[] =>
     Array.from({ length: Math.min(count, task.examples[split]) }, (_, index) => task.example(split, index));
+  const [min = 0, median = 0, max = 0] = [lengths[0], lengths[lengths.length >> 1], lengths[lengths.length - 1]];
   return {
     counts: task.examples,
     sampled,
-    lengths: { min: lengths[0], median: lengths[lengths.length >> 1], max: lengths[lengths.length - 1] },
+    lengths: { min, median, max },
     classes,
     examples: some(shown).map((example) => task.describe(example)),
-    ...(isImageTask(task) && { picture: sheet(task, some(16)) }),
+    ...(isImageTask(task) && sampled > 0 && { picture: sheet(task, some(16)) }),
   };
 }
 

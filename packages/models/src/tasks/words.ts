@@ -128,12 +128,12 @@ async function* readWords(
     if (only !== undefined && own !== undefined && own !== only) continue;
     const twice = own === undefined || own === "train";
     const counted: OnBytes = (bytes) => onBytes(twice ? bytes / 2 : bytes);
-    for await (const { number, bytes } of readLines("words", path, counted)) {
+    for await (const { number, bytes, size } of readLines("words", path, counted)) {
       if (!isUtf8(bytes)) {
         throw new DataError("words: expected UTF-8 text, got other bytes", { file: path, line: number });
       }
       const share = at / total;
-      at += bytes.length + 1;
+      at += size;
       const split = own ?? (share < 1 - validation - test ? "train" : share < 1 - test ? "validation" : "test");
       const words = bytes.toString("utf8").split(/\s+/);
       yield { split, words: words.filter((word) => word !== "") };

@@ -4,9 +4,10 @@ import { fromNamedTensors, namedTensors } from "../files/named-tensors.ts";
 import { writeWhole } from "../files/write-whole.ts";
 import { formatSafetensors, parseSafetensors, type Safetensors } from "../safetensors.ts";
 import { differences, type Json } from "./differences.ts";
+import { reasonOf } from "./run-error.ts";
 import type { TrainState } from "./stepper.ts";
 
-/** A checkpoint that is damaged, or of another run. */
+/** A checkpoint that is missing, damaged, or of another run. */
 export class CheckpointError extends FmmformerError {}
 
 /** What was best so far, on the validation split. */
@@ -27,30 +28,34 @@ export interface Checkpoint<Params> {
   readonly best: Best | null;
   /** How long training took so far */
   readonly seconds: number;
+  /** What is known of the data; absent in older checkpoints */
+  readonly data?: Json;
 }
 
 const format = "fmmformer checkpoint 1";
 
 /** Write a checkpoint, replacing the one before once the new one is whole. */
 export function writeCheckpoint<Params>(path: string, checkpoint: Checkpoint<Params>): void {
-  const { state, configuration, best, seconds } = checkpoint;
+  const { state, configuration, best, seconds, data } = checkpoint;
   const tensors = { ...namedTensors(state.params, "params"), ...namedTensors(state.optimizer, "optimizer") };
-  const facts = { step: state.step, best, seconds };
+  const facts = { step: state.step, best, seconds, data };
   const metadata = { format, facts: JSON.stringify(facts), configuration: JSON.stringify(configuration) };
   writeWhole(path, formatSafetensors({ tensors, metadata }));
 }
 
-/** What a checkpoint must fit: parameters, what the optimizer remembers, and the configuration. */
+/** What a checkpoint must fit: parameters, what the optimizer remembers, the configuration, and the data. */
 export interface Expected<Params> {
   readonly params: Params;
   readonly optimizer: unknown;
   readonly configuration: Json;
+  /** Anything unless told */
+  readonly data?: Json;
 }
 
 /**
  * Read a checkpoint of a run.
  *
- * @throws CheckpointError when the file is damaged, or of a run with another configuration, with what differs
+ * @throws CheckpointError when the file is missing or damaged, or of a run with another configuration or other data, with what differs
  */
 export function readCheckpoint<Params>(path: string, expected: Expected<Params>): Checkpoint<Params> {
   const { tensors, configuration, facts } = openCheckpoint(path);
@@ -61,11 +66,17 @@ export function readCheckpoint<Params>(path: string, expected: Expected<Params>)
         "give the options that it began with, or another folder",
     );
   }
-  const { step, best, seconds } = facts;
+  const { step, ...known } = facts;
+  const other = known.data && expected.data ? differences(known.data, expected.data) : [];
+  if (other.length > 0) {
+    throw new CheckpointError(
+      `checkpoint: expected the data that ${path} began with, got other data (${other.join("; ")}); give that, or another folder`,
+    );
+  }
   try {
     const params = fromNamedTensors(expected.params, only(tensors, "params"), "params");
     const optimizer = fromNamedTensors(expected.optimizer, only(tensors, "optimizer"), "optimizer");
-    return { state: { params, optimizer, step }, configuration, best, seconds };
+    return { state: { params, optimizer, step }, configuration, ...known };
   } catch (cause) {
     throw damaged(path, cause);
   }
@@ -74,14 +85,14 @@ export function readCheckpoint<Params>(path: string, expected: Expected<Params>)
 /**
  * Read what a checkpoint holds whatever its configuration: of another run, say, whose parameters are a start.
  *
- * @throws CheckpointError when the file is damaged
+ * @throws CheckpointError when the file is missing or damaged
  */
 export function openCheckpoint(path: string): {
   readonly tensors: Safetensors["tensors"];
   readonly configuration: Json;
-  readonly facts: Pick<Checkpoint<unknown>, "best" | "seconds"> & { readonly step: number };
+  readonly facts: Pick<Checkpoint<unknown>, "best" | "seconds" | "data"> & { readonly step: number };
 } {
-  const bytes = readFileSync(path);
+  const bytes = bytesOf(path);
   try {
     const { tensors, metadata } = parseSafetensors(bytes);
     if (metadata.format !== format) {
@@ -97,7 +108,22 @@ function only(tensors: Safetensors["tensors"], prefix: string): Safetensors["ten
   return Object.fromEntries(Object.entries(tensors).filter(([name]) => name.startsWith(`${prefix}.`)));
 }
 
+function bytesOf(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new CheckpointError(
+      `checkpoint: expected a file at ${path}, got ${reasonOf(cause)}; a run has its best parameters from its first validation on: ` +
+        "train on with --resume, or begin it anew",
+      { cause },
+    );
+  }
+}
+
 function damaged(path: string, cause: unknown): CheckpointError {
-  const what = cause instanceof Error ? cause.message : String(cause);
-  return new CheckpointError(`checkpoint: expected ${path} to be whole, got one where ${what}`, { cause });
+  const got = `one where ${reasonOf(cause)}`;
+  return new CheckpointError(
+    `checkpoint: expected ${path} to be whole, got ${got}; begin the run anew, or give another folder`,
+    { cause },
+  );
 }

@@ -1,7 +1,7 @@
 import { type AsyncEngine, type Engine, jit, sum } from "@fmmformer/autodiff";
 import type { Layer } from "../layers/layer.ts";
 import { type Model, prepared, type Scores, score } from "../model.ts";
-import type { Batch, Task } from "../tasks/task.ts";
+import type { Batch, Split, Task } from "../tasks/task.ts";
 import { defaultEngine } from "./default-engine.ts";
 import { needed, type Routine, settled } from "./settled.ts";
 import type { StepValues } from "./stepper.ts";
@@ -29,7 +29,7 @@ export type Evaluator<Params> = (params: Params, measured?: Measured) => Generat
  * Measure a model on examples that it was not trained on: the loss in nats and the accuracy, every scored label counting the same.
  *
  * @returns with an asynchronous engine a promise
- * @throws RangeError when the split has no end and `batches` is not told
+ * @throws RangeError when the split has no examples, or no end where `batches` is not told
  */
 export function evaluate<Params>(
   model: Layer<Params> | Model<Params>,
@@ -70,6 +70,19 @@ export function evaluator<Params>(
   };
 }
 
+/**
+ * See that a split has examples.
+ *
+ * @throws RangeError when it has none
+ */
+export function checkSplit(op: string, { name, examples }: Task, split: Split): void {
+  if (examples[split] > 0) return;
+  throw new RangeError(
+    `${op}: expected at least one ${split} example of ${name}, got none; ` +
+      `give the task another option ${split}, or data that has some`,
+  );
+}
+
 /** Measures batch by batch: it yields what the engine makes of each. */
 function measurer<Params>(
   model: Layer<Params> | Model<Params>,
@@ -79,6 +92,7 @@ function measurer<Params>(
   // Where it is synchronous there is no promise, which `settled` sees.
   const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine: engine as AsyncEngine });
   return function* (params, { split = "test", batches = Infinity }) {
+    checkSplit("evaluate", task, split);
     const count = Math.min(batches, Math.ceil(task.examples[split] / batchSize));
     if (!Number.isFinite(count)) {
       throw new RangeError(`evaluate: expected a number of batches for ${task.name}, got none`);

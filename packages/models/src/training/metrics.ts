@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { writeWhole } from "../files/write-whole.ts";
-import { RunError } from "./run-error.ts";
+import { RunError, writeOrTell } from "./run-error.ts";
 
 /** What was measured in a step, of the batch that it trained on. */
 export interface StepLine {
@@ -38,18 +38,18 @@ export interface Metrics {
 }
 
 /**
- * Open the file of a run's metrics, one JSON object a line, to add to it. What it tells of later steps than `step` is dropped, since those
- * steps are made again; so is a last line that was cut short.
+ * Open the file of an unfinished run's metrics, one JSON object a line, to add to it. What it tells of later steps than `step`, or of the
+ * test, is dropped, since that is done again; so is a last line that was cut short.
  *
- * @throws RunError when another line is no JSON
+ * @throws RunError when another line is no JSON, or the file cannot be written
  */
 export function openMetrics(path: string, step: number): Metrics {
-  const lines = readMetrics(path).filter((line) => line.step <= step);
-  writeWhole(path, lines.map(format).join(""));
+  const lines = readMetrics(path).filter((line) => line.step <= step && line.kind !== "test");
+  writeOrTell(path, () => writeWhole(path, lines.map(format).join("")));
   let waiting = "";
   let flushed = performance.now();
   const flush = (): void => {
-    if (waiting !== "") appendFileSync(path, waiting);
+    if (waiting !== "") writeOrTell(path, () => appendFileSync(path, waiting));
     waiting = "";
     flushed = performance.now();
   };
@@ -76,9 +76,8 @@ export function readMetrics(path: string): MetricsLine[] {
     try {
       return JSON.parse(line) as MetricsLine;
     } catch (cause) {
-      throw new RunError(`metrics: expected JSON in ${path}:${i + 1}, got ${JSON.stringify(line.slice(0, 40))}`, {
-        cause,
-      });
+      const got = JSON.stringify(line.slice(0, 40));
+      throw new RunError(`metrics: expected JSON in ${path}:${i + 1}, got ${got}; remove that line`, { cause });
     }
   });
 }

@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { flatten } from "@fmmformer/autodiff";
 import { writeWhole } from "../files/write-whole.ts";
 import { type Best, CheckpointError } from "./checkpoint.ts";
 import { differences, type Json } from "./differences.ts";
-import { RunError } from "./run-error.ts";
+import { RunError, reasonOf } from "./run-error.ts";
 import type { StepValues, TrainState } from "./stepper.ts";
 
 /** The files of a run. */
@@ -43,35 +43,57 @@ export interface RunResult {
 export type Existing = "refuse" | "resume" | "anew";
 
 /**
- * Make a folder this run's: its configuration is in it from then on.
+ * Whether a folder holds a run to go on with.
  *
- * @throws RunError when it holds another run or cannot be written / CheckpointError when the run there has another configuration
+ * @throws RunError when it holds a run and may not, or files of one without its configuration / CheckpointError when the run there has
+ *   another configuration
  */
-export function claimFolder(out: string, configuration: Json, existing: Existing): void {
+export function goesOn(out: string, configuration: Json, existing: Existing): boolean {
+  if (existing === "anew") return false;
   const there = readConfiguration(out);
-  if (there !== null && existing === "refuse") {
-    throw new RunError(`run: expected a folder without a run, got ${out}, which has one; resume it, or begin it anew`);
-  }
-  if (there !== null && existing === "resume") {
-    const different = differences(there, configuration);
-    if (different.length === 0) return;
-    throw new CheckpointError(
-      `run: expected the configuration that ${out} began with, got another one (${different.join("; ")}); ` +
-        "give the same options, another folder, or begin it anew",
+  if (there === null) {
+    const file = Object.values(runFiles).find((name) => existsSync(join(out, name)));
+    if (file === undefined) return false;
+    throw new RunError(
+      `run: expected a folder without a run, got ${out}, which has ${file} but no ${runFiles.configuration}; ` +
+        "give another folder, or begin it anew, which removes that",
     );
   }
-  try {
-    mkdirSync(out, { recursive: true });
-    for (const file of Object.values(runFiles)) rmSync(join(out, file), { force: true });
-    writeWhole(join(out, runFiles.configuration), `${JSON.stringify(configuration, null, 2)}\n`);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RunError(`run: expected a folder that can be written, got ${out} (${why}); give another`, { cause });
+  if (existing === "refuse") {
+    throw new RunError(`run: expected a folder without a run, got ${out}, which has one; resume it, or begin it anew`);
   }
+  const different = differences(there, configuration);
+  if (different.length === 0) return true;
+  throw new CheckpointError(
+    `run: expected the configuration that ${out} began with, got another one (${different.join("; ")}); ` +
+      "give the same options, another folder, or begin it anew",
+  );
 }
 
 /**
- * See that checkpoints will fit: the old one is there while the new one is written, and the best parameters besides.
+ * Make a folder this run's: another one in it is removed, and its configuration is in it from then on.
+ *
+ * @throws RunError when it cannot be written
+ */
+export function beginFolder(out: string, configuration: Json): void {
+  try {
+    // The configuration last, so that what is left of a run is known as one.
+    for (const file of Object.values(runFiles).reverse()) rmSync(join(out, file), { force: true });
+    writeWhole(join(out, runFiles.configuration), `${JSON.stringify(configuration, null, 2)}\n`);
+  } catch (cause) {
+    throw unwritable(out, cause);
+  }
+}
+
+/** The error of a folder in which a run cannot write. */
+export function unwritable(out: string, cause: unknown): RunError {
+  const got = `${out} (${reasonOf(cause)})`;
+  return new RunError(`run: expected a folder that can be written, got ${got}; give another`, { cause });
+}
+
+/**
+ * See that checkpoints will fit: the old one is there while the new one is written, and the best parameters besides. What is there of a
+ * run makes room for them.
  *
  * @throws RunError when they do not
  */
@@ -80,10 +102,12 @@ export function checkSpace<Params>(out: string, { params, optimizer }: TrainStat
     flatten(tree).leaves.reduce<number>((sum, x) => sum + (typeof x === "number" ? 8 : x.data.byteLength), 0);
   const needed = 2 * (bytes(params) + bytes(optimizer)) + bytes(params);
   const { bavail, bsize } = statfsSync(out);
-  if (bavail * bsize >= needed) return;
+  const sizeOf = (file: string): number => statSync(join(out, file), { throwIfNoEntry: false })?.size ?? 0;
+  const free = bavail * bsize + sizeOf(runFiles.checkpoint) + sizeOf(runFiles.best);
+  if (free >= needed) return;
   const mega = (count: number): string => `${Math.ceil(count / 1e6)} MB`;
   throw new RunError(
-    `run: expected ${mega(needed)} free in ${out} for checkpoints, got ${mega(bavail * bsize)}; give another folder`,
+    `run: expected ${mega(needed)} free in ${out} for checkpoints, got ${mega(free)}; give another folder`,
   );
 }
 
@@ -93,7 +117,7 @@ export function checkSpace<Params>(out: string, { params, optimizer }: TrainStat
  * @throws RunError when the file is damaged
  */
 export function readResult(out: string): RunResult | null {
-  return (readJson(join(out, runFiles.result)) ?? null) as RunResult | null;
+  return (readJson(join(out, runFiles.result), "remove it and resume the run") ?? null) as RunResult | null;
 }
 
 /**
@@ -102,14 +126,14 @@ export function readResult(out: string): RunResult | null {
  * @throws RunError when the file is damaged
  */
 export function readConfiguration(out: string): Json | null {
-  return (readJson(join(out, runFiles.configuration)) ?? null) as Json | null;
+  return (readJson(join(out, runFiles.configuration), "begin the run anew") ?? null) as Json | null;
 }
 
-function readJson(path: string): unknown {
+function readJson(path: string, remedy: string): unknown {
   if (!existsSync(path)) return undefined;
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (cause) {
-    throw new RunError(`run: expected JSON in ${path}, got something else; the file is damaged`, { cause });
+    throw new RunError(`run: expected JSON in ${path}, got a damaged file; ${remedy}`, { cause });
   }
 }

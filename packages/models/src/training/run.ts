@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Engine, Scalar, Tensor } from "@fmmformer/autodiff";
@@ -9,17 +9,19 @@ import type { Optimizer } from "../optimizers/optimizer.ts";
 import { type Schedule, valueAt } from "../optimizers/schedules.ts";
 import { parameterCount } from "../parameter-count.ts";
 import type { AttentionMap } from "../report/attention-figure.ts";
-import { writeReport } from "../report/report.ts";
+import { renderReport } from "../report/report.ts";
 import { runReport } from "../report/run-report.ts";
 import { sequencesOf, type Task } from "../tasks/task.ts";
-import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { defaultEngine } from "./default-engine.ts";
 import type { Json } from "./differences.ts";
-import { evaluator } from "./evaluate.ts";
-import { type EvaluationLine, type MetricsLine, openMetrics } from "./metrics.ts";
-import { RunError } from "./run-error.ts";
-import { checkSpace, claimFolder, type Existing, type RunResult, runFiles } from "./run-folder.ts";
+import { checkSplit, evaluator } from "./evaluate.ts";
+import { lockFolder } from "./lock-folder.ts";
+import { type MetricsLine, openMetrics, readMetrics } from "./metrics.ts";
+import { writeOrTell } from "./run-error.ts";
+import { beginFolder, checkSpace, type Existing, goesOn, type RunResult, readResult, runFiles } from "./run-folder.ts";
 import { type Stepper, type StepValues, stepper, type TrainState } from "./stepper.ts";
+import { taskFacts } from "./task-facts.ts";
 
 /** How a model is looked at while it is trained. */
 export interface Evaluation {
@@ -100,12 +102,25 @@ const checkpointAfter = 600;
  * Train a model as a run, which leaves a folder: metrics.jsonl, the last checkpoint, the best parameters on the validation split, a report,
  * and at last result.json with what these make of the test split.
  *
- * A run that was stopped, or killed, goes on from its last checkpoint and ends with the same bits as an unbroken one.
+ * A run that was stopped, or killed, goes on from its last checkpoint and ends with the same bits as an unbroken one. One that is finished
+ * gives its result again. Nothing of an older run is removed before this one is known to start.
  *
- * @throws RunError when the folder cannot be written, has too little space or holds another run / CheckpointError when what it holds is
- *   damaged or has another configuration / RangeError when the loss is no longer a number
+ * @throws RunError when the folder cannot be written, has too little space, holds another run or is in use by one / CheckpointError when
+ *   what it holds is damaged, or of another configuration or other data / RangeError when a count is no integer ≥ 1, a split has no
+ *   examples, or the loss is no longer a number
  */
 export async function run<Params>(plan: Plan<Params>, options: RunOptions): Promise<Ran<Params>> {
+  checkCounts(plan, options.until ?? plan.steps);
+  for (const split of ["train", "validation", "test"] as const) checkSplit("run", plan.task, split);
+  const unlock = lockFolder(options.out);
+  try {
+    return await runAlone(plan, options);
+  } finally {
+    unlock();
+  }
+}
+
+async function runAlone<Params>(plan: Plan<Params>, options: RunOptions): Promise<Ran<Params>> {
   const {
     out,
     existing = "refuse",
@@ -116,9 +131,8 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
   } = options;
   const { task, model, name, optimizer, steps, batchSize, seed, evaluation, configuration } = plan;
   const path = (file: keyof typeof runFiles): string => join(out, runFiles[file]);
-  checkCounts(plan, until);
-  claimFolder(out, configuration, existing);
-
+  const data = taskFacts(task);
+  const resumed = goesOn(out, configuration, existing);
   const first: TrainState<Params> | undefined = plan.params && {
     params: plan.params,
     optimizer: optimizer.init(plan.params),
@@ -128,9 +142,18 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
     stepper(model, task, { optimizer, batchSize, seed, engine, ...(start && { start }) });
   let training = begin(first);
   const start = training.state();
+  const parameters = parameterCount(start.params);
+  const finished = resumed ? readResult(out) : null;
+  if (finished) {
+    const params = bestParams(start.params);
+    const ran = { result: finished, step: finished.steps, params, metrics: readMetrics(path("metrics")) };
+    return existsSync(path("report")) ? ran : reported(ran);
+  }
   checkSpace(out, start);
-  const found = existing === "resume" && existsSync(path("checkpoint"));
-  const kept = found ? readCheckpoint(path("checkpoint"), { ...start, configuration }) : null;
+  if (!resumed) beginFolder(out, configuration);
+  const kept = existsSync(path("checkpoint"))
+    ? readCheckpoint(path("checkpoint"), { ...start, configuration, data })
+    : null;
   if (kept) training = begin(kept.state);
 
   let step = kept?.state.step ?? 0;
@@ -142,28 +165,28 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
   const stride = Math.ceil(steps / mostLines);
   const tokens = batchSize * task.length * sequencesOf(task);
   const evaluating = evaluator(model, task, { batchSize: evaluation.batchSize, engine });
-  const parameters = parameterCount(start.params);
   onEvent({ kind: "start", step, parameters });
 
-  function write(file: "checkpoint" | "best", checkpoint: Checkpoint<Params>): void {
-    try {
-      writeCheckpoint(path(file), checkpoint);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new RunError(`run: expected to write ${path(file)}, got ${why}; the one before is whole`, { cause });
-    }
+  function write(file: "checkpoint" | "best", state: TrainState<Params>): void {
+    writeOrTell(path(file), () => writeCheckpoint(path(file), { state, configuration, best, seconds, data }));
   }
 
   function save(): void {
     metrics.flush();
-    write("checkpoint", { state: training.state(), configuration, best, seconds });
+    write("checkpoint", training.state());
     saved = { step, seconds };
   }
 
-  async function report(params: Params, result: RunResult | null): Promise<void> {
+  function bestParams(like: Params): Params {
+    return readCheckpoint(path("best"), { params: like, optimizer: null, configuration, data }).state.params;
+  }
+
+  async function reported(ran: Ran<Params>): Promise<Ran<Params>> {
     const facts = { task: task.name, name, parameters, steps, command: plan.command ?? "run" };
-    const maps = plan.maps?.(params) ?? [];
-    await writeReport(path("report"), runReport(facts, { metrics: metrics.lines, result, maps }));
+    const maps = plan.maps?.(ran.params) ?? [];
+    const page = await renderReport(runReport(facts, { ...ran, maps }));
+    writeOrTell(path("report"), () => writeWhole(path("report"), page));
+    return ran;
   }
 
   /** null where it was told to stop */
@@ -181,25 +204,20 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
     }
   }
 
-  function note(kind: EvaluationLine["kind"], values: StepValues): void {
-    metrics.add({ kind, step, ...values });
-  }
-
-  /** False where it was told to stop. */
-  async function validate(): Promise<boolean> {
+  async function validate(): Promise<void> {
     const { params } = training.state();
     const values = await measure(params, "validation", evaluation.batches);
-    if (!values) return false;
-    note("validation", values);
-    evaluated = step;
+    if (!values) return;
     const better = best === null || betterBy(evaluation.by ?? "loss", values, best);
     if (better) {
       best = { step, ...values };
-      write("best", { state: { params, optimizer: null, step }, configuration, best, seconds });
+      write("best", { params, optimizer: null, step });
     }
-    onEvent({ kind: "validation", step, best: better, ...values });
     save();
-    return true;
+    // Behind the checkpoint, which knows the best: a run that is killed before this line measures again.
+    metrics.add({ kind: "validation", step, ...values });
+    evaluated = step;
+    onEvent({ kind: "validation", step, best: better, ...values });
   }
 
   function advance(): void {
@@ -225,16 +243,14 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
 
   async function unfinished(params: Params): Promise<Ran<Params>> {
     if (step > saved.step) save();
-    await report(params, null);
-    return { result: null, step, params, metrics: metrics.lines };
+    return reported({ result: null, step, params, metrics: metrics.lines });
   }
 
   if (best === null || due() || step < steps) return unfinished(training.state().params);
-  const expected = { params: training.state().params, optimizer: null, configuration };
-  const { params } = readCheckpoint(path("best"), expected).state;
+  const params = bestParams(training.state().params);
   const test = await measure(params, "test", evaluation.tests ?? Infinity);
   if (!test) return unfinished(params);
-  note("test", test);
+  metrics.add({ kind: "test", step, ...test });
   onEvent({ kind: "test", step, ...test });
   const result: RunResult = {
     task: task.name,
@@ -249,9 +265,10 @@ export async function run<Params>(plan: Plan<Params>, options: RunOptions): Prom
     peakMemory: process.resourceUsage().maxRSS * 1024,
     configuration,
   };
-  await report(params, result);
-  writeWhole(path("result"), `${JSON.stringify(result, null, 2)}\n`);
-  return { result, step, params, metrics: metrics.lines };
+  // A page of when it was stopped would stay where the new one fails.
+  rmSync(path("report"), { force: true });
+  writeOrTell(path("result"), () => writeWhole(path("result"), `${JSON.stringify(result, null, 2)}\n`));
+  return reported({ result, step, params, metrics: metrics.lines });
 }
 
 function checkCounts<Params>({ steps, batchSize, evaluation }: Plan<Params>, until: number): void {
