@@ -4,7 +4,6 @@ import {
   add,
   argmax,
   argsort,
-  customVjp,
   grad,
   jit,
   log,
@@ -26,7 +25,6 @@ import {
   vmap,
   zeros,
 } from "@fmmformer/autodiff";
-import { apply, definePrimitive, type Primitive } from "@fmmformer/autodiff/extend";
 import {
   causalProduct,
   farField,
@@ -38,6 +36,7 @@ import {
 } from "@fmmformer/kernels";
 import { explainKernels, gpu } from "@fmmformer/kernels/gpu";
 import { runsAlikeOn } from "@fmmformer/kernels/laws";
+import { borrowedOp, borrowedSign } from "../laws/borrowed-names.ts";
 import { closeModes, openModes } from "./modes.ts";
 import { tokens } from "./op-cases.ts";
 
@@ -200,23 +199,10 @@ test("a constant that is too large is refused", () => {
 
 test("an op or a primitive that only has a kernel's name is not run by the kernel", async () => {
   const engine = gpu({ mode: "cpu" });
-  const double = customVjp({
-    name: "layerNorm",
-    forward: (x: Tensor) => [mul(x, 2), x],
-    pullback: (_, g) => [mul(g, 2)],
-    leading: [0],
-  });
   const x = tensor([-1, 0, 3]);
-  assert.deepEqual((await jit(double, { engine })(x)).toArray(), [-2, 0, 6]);
-
-  const own: Primitive<null> = definePrimitive<null>({
-    name: "sign",
-    shape: ([{ shape, dtype, weak }]) => ({ shape, dtype, weak }),
-    value: (out, [y]) => out.set(y.data.map((value: number) => 2 * value) as never),
-    batch: (_, [y]) => apply(own, [y], null),
-  });
+  assert.deepEqual((await jit(borrowedOp("layerNorm"), { engine })(x)).toArray(), [-2, 0, 6]);
   await assert.rejects(
-    async () => jit((y: Tensor) => apply(own, [y], null), { engine })(x),
+    async () => jit(borrowedSign, { engine })(x),
     /^FmmformerError: gpu: expected primitives of this library, got sign, /,
   );
   await engine.destroy();

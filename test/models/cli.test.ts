@@ -77,9 +77,11 @@ test("Ctrl-C while files are read leaves nothing in the cache", async () => {
   assert.deepEqual(readdirSync(cache), []);
 });
 
-test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unbroken one", async () => {
-  const long = ["train", "switch-board", ...tiny, "--steps", "400", "--batch", "16"];
-  const args = [...long, "--out", "broken"];
+/** Run 400 steps with signals in between, and what came of it. */
+async function interrupted(
+  args: readonly string[],
+  signals: readonly NodeJS.Signals[],
+): Promise<{ readonly code: unknown; readonly said: string }> {
   const child = spawn(process.execPath, [...node, ...args], {
     cwd: folder,
     env: env(),
@@ -90,13 +92,17 @@ test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unb
   const code = await new Promise((done) => {
     child.stderr.on("data", (part) => {
       said += part;
-      if (child.killed || !/step \d+ of 400/.test(said)) return;
-      // Two signals that wait for one step are no wish to stop without a checkpoint.
-      child.kill("SIGINT");
-      child.kill("SIGTERM");
+      if (!child.killed && /step \d+ of 400/.test(said)) for (const signal of signals) child.kill(signal);
     });
     child.on("close", done);
   });
+  return { code, said };
+}
+
+test("Ctrl-C leaves a checkpoint, and the run that goes on from it equals an unbroken one", async () => {
+  const long = ["train", "switch-board", ...tiny, "--steps", "400", "--batch", "16"];
+  // Two signals that wait for one step are no wish to stop without a checkpoint.
+  const { code, said } = await interrupted([...long, "--out", "broken"], ["SIGINT", "SIGTERM"]);
   assert.equal(code, 130, said);
   assert.match(
     said,
@@ -195,20 +201,7 @@ test("compare counts a model by two names, or named twice, as one", () => {
 
 test("compare hands on a signal that it alone got, and says how to go on", async () => {
   const args = ["compare", "switch-board", "--attentions", "fmm", ...tiny, "--steps", "400", "--batch", "16"];
-  const child = spawn(process.execPath, [...node, ...args, "--out", "halted"], {
-    cwd: folder,
-    env: env(),
-    stdio: ["ignore", "ignore", "pipe"],
-    timeout: 120_000,
-  });
-  let said = "";
-  const code = await new Promise((done) => {
-    child.stderr.on("data", (part) => {
-      said += part;
-      if (!child.killed && /step \d+ of 400/.test(said)) child.kill("SIGINT");
-    });
-    child.on("close", done);
-  });
+  const { code, said } = await interrupted([...args, "--out", "halted"], ["SIGINT"]);
   assert.equal(code, 130, said);
   assert.match(
     said,

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { customVjp, jit, mul, type Tensor, tensor, trace } from "@fmmformer/autodiff";
-import { apply, definePrimitive, type Primitive } from "@fmmformer/autodiff/extend";
+import { jit, tensor, trace } from "@fmmformer/autodiff";
 import { LawError } from "@fmmformer/kernels/laws";
 import { wasm } from "@fmmformer/kernels/wasm";
 import fc from "fast-check";
+import { borrowedOp, borrowedSign } from "../laws/borrowed-names.ts";
 import { casesOf, compare, programs, type RandomProgram } from "../laws/random-program.ts";
 
 // Law 8 for whole programs: what the engine makes of many ops together, and of their gradients, is what their value rules say.
@@ -41,23 +41,10 @@ function runsAsItSays(program: RandomProgram, dtype: "float32" | "float64"): voi
 }
 
 test("an op or a primitive that only has a kernel's name is not run by the kernel", () => {
-  const double = customVjp({
-    name: "gelu",
-    forward: (x: Tensor) => [mul(x, 2), x],
-    pullback: (_, g) => [mul(g, 2)],
-    leading: [0],
-  });
   const x = tensor([-1, 0, 3]);
-  assert.deepEqual(jit(double, { engine: wasm() })(x).toArray(), [-2, 0, 6]);
-
-  const own: Primitive<null> = definePrimitive<null>({
-    name: "sign",
-    shape: ([{ shape, dtype, weak }]) => ({ shape, dtype, weak }),
-    value: (out, [y]) => out.set(y.data.map((value: number) => 2 * value) as never),
-    batch: (_, [y]) => apply(own, [y], null),
-  });
+  assert.deepEqual(jit(borrowedOp("gelu"), { engine: wasm() })(x).toArray(), [-2, 0, 6]);
   assert.throws(
-    () => jit((y: Tensor) => apply(own, [y], null), { engine: wasm() })(x),
+    () => jit(borrowedSign, { engine: wasm() })(x),
     /^FmmformerError: wasm: expected primitives of this library, got sign, .*; run it without an engine, or write it with ops$/,
   );
 });

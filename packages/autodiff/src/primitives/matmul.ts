@@ -42,11 +42,8 @@ export const matmulPrimitive: Primitive<null> = definePrimitive<null>({
   batch: (_, args, batched) => apply(matmulPrimitive, alignRanks(args, batched), null),
 });
 
-/**
- * c = a b, row-major, in tiles of 4 × 4 whose sums stay in registers, so that each number read serves four products. A tile at the edge
- * is moved inwards where it can be, else it takes the last row or column several times.
- */
-function product(
+/** c = a b, of (n, k) and (k, m), row-major, each from a place on. */
+type Product = (
   c: Data,
   atC: number,
   a: Data,
@@ -56,7 +53,13 @@ function product(
   n: number,
   k: number,
   m: number,
-): void {
+) => void;
+
+/**
+ * In tiles of 4 × 4 whose sums stay in registers, so that each number read serves four products. A tile at the edge
+ * is moved inwards where it can be, else it takes the last row or column several times.
+ */
+const product: Product = (c, atC, a, atA, b, atB, n, k, m) => {
   for (let row = 0; row < n; row += 4) {
     const i0 = Math.max(0, Math.min(row, n - 4));
     const i1 = Math.min(i0 + 1, n - 1);
@@ -99,27 +102,17 @@ function product(
       c[r3 + j0] = s30; c[r3 + j1] = s31; c[r3 + j2] = s32; c[r3 + j3] = s33;
     }
   }
-}
+};
 
-/** The same for integers, modulo 2³². */
-function integerProduct(
-  c: Data,
-  atC: number,
-  a: Data,
-  atA: number,
-  b: Data,
-  atB: number,
-  n: number,
-  k: number,
-  m: number,
-): void {
+/** For integers, modulo 2³². */
+const integerProduct: Product = (c, atC, a, atA, b, atB, n, k, m) => {
   for (let i = 0; i < n; i++) {
     for (let p = 0; p < k; p++) {
       const factor = a[atA + i * k + p];
       for (let j = 0; j < m; j++) c[atC + i * m + j] += Math.imul(factor, b[atB + p * m + j]);
     }
   }
-}
+};
 
 /**
  * Matrix product over the last two axes, (…, n, k) × (…, k, m) → (…, n, m); leading axes broadcast. A vector on the left is a row, on
