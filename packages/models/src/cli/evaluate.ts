@@ -3,9 +3,8 @@ import { wasm } from "@fmmformer/kernels/wasm";
 import { parameterCount } from "../parameter-count.ts";
 import { type Progress, progress } from "../progress.ts";
 import { isLanguageTask, type LanguageTask } from "../tasks/language-task.ts";
-import { type Evaluator, evaluator } from "../training/evaluate.ts";
+import { evaluate } from "../training/evaluate.ts";
 import { type Perplexity, type PerplexitySoFar, slidingPerplexity } from "../training/perplexity.ts";
-import type { StepValues } from "../training/stepper.ts";
 import { sayMeasuring } from "./measuring.ts";
 import { openRun } from "./open-run.ts";
 import { shown } from "./train.ts";
@@ -35,8 +34,8 @@ export async function evaluateRun(out: string, flags: EvaluateFlags): Promise<vo
   const most = flags.batches ?? (split === "test" ? tests : batches);
   const engine = wasm({ threads });
   const measured = { split, ...(most !== undefined && { batches: most }) };
-  const measuring = evaluator(plan.model, task, { batchSize, engine })(params, measured);
-  const values = ended(measuring, sayMeasuring(task, { ...measured, batchSize }));
+  const onBatch = sayMeasuring(task, { ...measured, batchSize });
+  const values = evaluate(plan.model, params, task, { ...measured, batchSize, engine, onBatch });
   if (!json) console.log(`${split} ${shown(values, task)} with the parameters of step ${step}`);
   const slid = slide?.(engine, most);
   if (json) {
@@ -49,15 +48,6 @@ export async function evaluateRun(out: string, flags: EvaluateFlags): Promise<vo
     console.log(
       `${split} perplexity ${perplexity.toFixed(2)}${bits} with a window of ${window}, stride ${stride}, over ${tokens} tokens`,
     );
-  }
-}
-
-/** Measure to the end. */
-function ended(measuring: ReturnType<Evaluator<unknown>>, onBatch: (done: number) => void): StepValues {
-  for (;;) {
-    const { done, value } = measuring.next();
-    if (done) return value;
-    onBatch(value);
   }
 }
 

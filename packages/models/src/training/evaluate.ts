@@ -20,6 +20,8 @@ export interface EvaluateOptions extends Measured {
   readonly batchSize: number;
   /** What runs the model; the wasm engine on one thread unless told */
   readonly engine?: Engine;
+  /** Called behind each batch with how many are done */
+  readonly onBatch?: (done: number) => void;
 }
 
 /** Measures parameters again and again, compiled once. It yields between batches how many are done, and returns what it measured. */
@@ -87,8 +89,9 @@ export function checkSplit(op: string, { name, examples }: Task, split: Split): 
 function measurer<Params>(
   model: Layer<Params> | Model<Params>,
   task: Task,
-  { batchSize, engine = defaultEngine() }: { readonly batchSize: number; readonly engine?: Engine | AsyncEngine },
+  options: Pick<EvaluateOptions, "batchSize" | "onBatch"> & { readonly engine?: Engine | AsyncEngine },
 ): (params: Params, measured: Measured) => Routine<StepValues> {
+  const { batchSize, engine = defaultEngine(), onBatch } = options;
   // Where it is synchronous there is no promise, which `settled` sees.
   const measure = jit((p: Params, batch: Batch) => score(model, p, batch), { engine: engine as AsyncEngine });
   return function* (params, { split = "test", batches = Infinity }) {
@@ -105,6 +108,7 @@ function measurer<Params>(
       loss += weight * measured.loss.item();
       right += weight * measured.accuracy.item();
       scored += weight;
+      onBatch?.(at + 1);
     }
     return { loss: loss / scored, accuracy: right / scored };
   };

@@ -1,5 +1,6 @@
-import { type Atom, type CallParams, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
+import { type Atom, Dense, noSuchRow, sizeOf, type Var } from "@fmmformer/autodiff/extend";
 import { isFloat32, parameters, wanted } from "../../composed-call.ts";
+import { byName } from "../../known-names.ts";
 import type { Builder } from "../builder.ts";
 import { float } from "../plan.ts";
 import { created, dense, type FusedOp } from "./operands.ts";
@@ -81,7 +82,7 @@ export const crossEntropyPullback: FusedOp = {
 export const gelu: FusedOp = {
   takes: ({ ins: [x] }) => isFloat32(x),
   lower(b, { ins: [x], outs: [y] }, uses) {
-    const pulled = "id" in x && uses.readers(x).some(({ params }) => isPullback(params as Partial<CallParams> | null));
+    const pulled = "id" in x && uses.readers(x).some((reader) => byName({ "gelu.pullback": true }, reader));
     if (!pulled) return b.elementwise("gelu_float32", [x], y);
     const [e, tail]: Var[] = [
       { ...y, id: -1 },
@@ -93,10 +94,6 @@ export const gelu: FusedOp = {
     b.notes.set(x, new Map([...(b.notes.get(x) ?? []), ["gelu bell", e], ["gelu tail", tail]]));
   },
 };
-
-function isPullback(params: Partial<CallParams> | null): boolean {
-  return params?.callee?.name === "gelu.pullback";
-}
 
 export const geluPullback: FusedOp = {
   takes: ({ ins: [x] }) => isFloat32(x),
