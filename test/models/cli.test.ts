@@ -35,9 +35,10 @@ test("a run leaves its folder, is evaluated to the same numbers, and is not over
   const trained = fmmformer("train", "switch-board", ...tiny, "--out", "a");
   assert.equal(trained.status, 0, trained.stderr);
   assert.match(trained.stdout, /^test accuracy \d+\.\d+ %, loss .* parameters of step 6 /);
-  for (const file of ["run.json", "metrics.jsonl", "best.safetensors", "checkpoint.safetensors", "report.html"]) {
-    assert.ok(existsSync(join(folder, "a", file)), file);
-  }
+  assert.deepEqual(readdirSync(join(folder, "a")).sort(), [
+    ...["best.safetensors", "checkpoint.safetensors", "events.out.tfevents.000000", "metrics.jsonl", "report.html"],
+    ...["result.json", "run.json"],
+  ]);
   assert.match(trained.stderr, /validation at step 6: loss/);
   assert.match(trained.stderr, /\ntest split: 50 % of \d+ batches measured\n/);
   const { test: measured } = result("a");

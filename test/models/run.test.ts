@@ -13,7 +13,7 @@ import fs, {
 } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, mock, test } from "node:test";
 import { random } from "@fmmformer/autodiff";
 import { wasm } from "@fmmformer/kernels/wasm";
@@ -46,6 +46,7 @@ import {
   writeReport,
   writeWhole,
 } from "@fmmformer/models";
+import { shownOf, toldBy } from "./event-reader.ts";
 
 const root = mkdtempSync(join(tmpdir(), "fmmformer-"));
 after(() => rmSync(root, { recursive: true }));
@@ -106,6 +107,7 @@ function sameEnd(name: string, ran: Ran<unknown>, unbroken = "whole"): void {
   assert.deepEqual(numbersOf(name, "best"), numbersOf(unbroken, "best"));
   assert.deepEqual(timeless(ran.metrics), timeless(readMetrics(join(root, unbroken, runFiles.metrics))));
   assert.deepEqual(timeless(readMetrics(join(root, name, runFiles.metrics))), timeless(ran.metrics));
+  assert.deepEqual(shownOf(join(root, name)), toldBy(ran.metrics));
   const { best, test } = readResult(join(root, unbroken)) ?? {};
   assert.deepEqual([ran.result?.best, ran.result?.test], [best, test]);
   assert.match(bytesOf(name, "report").toString(), /Tested with the parameters of step/);
@@ -384,17 +386,22 @@ test("maps are of as many examples as the test split has, at most three", () => 
 });
 
 test("a disk that is full is told with what to do", async () => {
-  const full = () => {
-    throw new Error("ENOSPC: no space left on device, write");
-  };
-  const first = withFiles({ appendFileSync: full }, () => runIn("full"));
-  await assert.rejects(first, {
-    name: "RunError",
-    message:
-      `run: expected to write ${join(root, "full", runFiles.metrics)}, got ENOSPC: no space left on device, write; ` +
-      "see to that and resume the run, which goes on from its last checkpoint",
-  });
-  sameEnd("full", await runIn("full", { existing: "resume" }));
+  const append = fs.appendFileSync;
+  for (const file of [runFiles.metrics, "events.out.tfevents.000000"]) {
+    const name = `full-${file}`;
+    const full = (path: string, data: string) => {
+      if (basename(path) === file) throw new Error("ENOSPC: no space left on device, write");
+      append(path, data);
+    };
+    const first = withFiles({ appendFileSync: full }, () => runIn(name));
+    await assert.rejects(first, {
+      name: "RunError",
+      message:
+        `run: expected to write ${join(root, name, file)}, got ENOSPC: no space left on device, write; ` +
+        "see to that and resume the run, which goes on from its last checkpoint",
+    });
+    sameEnd(name, await runIn(name, { existing: "resume" }));
+  }
 });
 
 test("a folder that holds a run is not overwritten unless told", async () => {

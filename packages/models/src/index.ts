@@ -104,6 +104,7 @@ export {
 } from "./training/checkpoint.ts";
 export { differences, type Json } from "./training/differences.ts";
 export { type EvaluateOptions, type Evaluator, evaluate, evaluator, type Measured } from "./training/evaluate.ts";
+export { type EventContent, type EventTime, eventRecord } from "./training/event-record.ts";
 export { type EvaluationLine, type MetricsLine, readMetrics, type StepLine } from "./training/metrics.ts";
 export {
   type Perplexity,
@@ -140,8 +141,9 @@ export {
 export { type PaperResult, paperResult } from "./experiments/paper-results.ts";
 export { modelOptions, type OwnAttention, planOf } from "./experiments/plan-of.ts";
 
-// Files of tensors
+// Files
 
+export { crc32c } from "./files/crc32c.ts";
 export {
   type Filled,
   fillNamedTensors,

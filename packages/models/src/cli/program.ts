@@ -26,7 +26,7 @@ export function program(): Command {
     .option("--from <run>", "begin with the parameters of another run, or of a checkpoint, as far as they fit")
     .addHelpText(
       "after",
-      "\nA run leaves a folder: metrics.jsonl, checkpoint, best parameters, report.html, result.json.",
+      "\nA run leaves a folder: metrics.jsonl, the same for TensorBoard, checkpoint, best parameters, report.html, result.json.",
     )
     .action((task: string, flags: TrainFlags) => trainRun(task, flags));
   withTraining(

@@ -1,5 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { writeWhole } from "../files/write-whole.ts";
+import { openEventFile } from "./event-file.ts";
 import { RunError, writeOrTell } from "./run-error.ts";
 
 /** What was measured in a step, of the batch that it trained on. */
@@ -39,16 +41,19 @@ export interface Metrics {
 
 /**
  * Open the file of an unfinished run's metrics, one JSON object a line, to add to it. What it tells of later steps than `step`, or of the
- * test, is dropped, since that is done again; so is a last line that was cut short.
+ * test, is dropped, since that is done again; so is a last line that was cut short. An event file beside it tells TensorBoard the same.
  *
- * @throws RunError when another line is no JSON, or the file cannot be written
+ * @throws RunError when another line is no JSON, or a file cannot be written
  */
 export function openMetrics(path: string, step: number): Metrics {
   const lines = readMetrics(path).filter((line) => line.step <= step && line.kind !== "test");
   writeOrTell(path, () => writeWhole(path, lines.map(format).join("")));
+  const events = openEventFile(dirname(path), step);
   let waiting = "";
   let flushed = performance.now();
   const flush = (): void => {
+    // Before the lines, whose measurements are not made again: a run that is killed in between tells one twice, and never leaves one out.
+    events.flush();
     if (waiting !== "") writeOrTell(path, () => appendFileSync(path, waiting));
     waiting = "";
     flushed = performance.now();
@@ -58,6 +63,7 @@ export function openMetrics(path: string, step: number): Metrics {
     add(line) {
       lines.push(line);
       waiting += format(line);
+      events.add(line);
       if (line.kind !== "step" || performance.now() - flushed > 1000) flush();
     },
     flush,

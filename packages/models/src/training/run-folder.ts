@@ -4,10 +4,11 @@ import { flatten } from "@fmmformer/autodiff";
 import { writeWhole } from "../files/write-whole.ts";
 import { type Best, CheckpointError } from "./checkpoint.ts";
 import { differences, type Json } from "./differences.ts";
+import { eventFiles } from "./event-file.ts";
 import { RunError, reasonOf } from "./run-error.ts";
 import type { StepValues, TrainState } from "./stepper.ts";
 
-/** The files of a run. */
+/** The files of a run, the event files apart: there is one more of them each time that it goes on. */
 export const runFiles = {
   /** The configuration, written first */
   configuration: "run.json",
@@ -52,7 +53,7 @@ export function goesOn(out: string, configuration: Json, existing: Existing): bo
   if (existing === "anew") return false;
   const there = readConfiguration(out);
   if (there === null) {
-    const file = Object.values(runFiles).find((name) => existsSync(join(out, name)));
+    const file = namesIn(out).find((name) => existsSync(join(out, name)));
     if (file === undefined) return false;
     throw new RunError(
       `run: expected a folder without a run, got ${out}, which has ${file} but no ${runFiles.configuration}; ` +
@@ -78,11 +79,16 @@ export function goesOn(out: string, configuration: Json, existing: Existing): bo
 export function beginFolder(out: string, configuration: Json): void {
   try {
     // The configuration last, so that what is left of a run is known as one.
-    for (const file of Object.values(runFiles).reverse()) rmSync(join(out, file), { force: true });
+    for (const file of namesIn(out).reverse()) rmSync(join(out, file), { force: true });
     writeWhole(join(out, runFiles.configuration), `${JSON.stringify(configuration, null, 2)}\n`);
   } catch (cause) {
     throw unwritable(out, cause);
   }
+}
+
+/** What the files of a run are called, also those that are not there. */
+function namesIn(out: string): string[] {
+  return [...Object.values(runFiles), ...eventFiles(out)];
 }
 
 /** The error of a folder in which a run cannot write. */

@@ -99,8 +99,8 @@ const mostLines = 10_000;
 const checkpointAfter = 600;
 
 /**
- * Train a model as a run, which leaves a folder: metrics.jsonl, the last checkpoint, the best parameters on the validation split, a report,
- * and at last result.json with what these make of the test split.
+ * Train a model as a run, which leaves a folder: metrics.jsonl and event files that tell TensorBoard the same, the last checkpoint, the best
+ * parameters on the validation split, a report, and at last result.json with what these make of the test split.
  *
  * A run that was stopped, or killed, goes on from its last checkpoint and ends with the same bits as an unbroken one. One that is finished
  * gives its result again. Nothing of an older run is removed before this one is known to start.
