@@ -13,9 +13,10 @@ const model = fmmformer({
 });
 const params = model.init(random.key(2));
 
-/** The likeliest next token, from as many as fit and without padding. */
+/** The likeliest next token, of whole sequences: a window of 6, whose last half begins the next. */
 function likeliest(text: readonly number[]): number {
-  const read = text.slice(-6);
+  const from = text.length <= 6 ? 0 : 3 * Math.ceil((text.length - 6) / 3);
+  const read = text.slice(from);
   const logits = model.apply(params, tensor([read], { dtype: "int32" })).toArray() as number[][][];
   const last = logits[0][read.length - 1];
   return last.indexOf(Math.max(...last));
@@ -27,6 +28,21 @@ test("at temperature 0 each token is the likeliest, before the window is full an
   const made = generate(model, params, [3, 1], { length: 10, window: 6, temperature: 0 });
   assert.deepEqual(Array.from(made), text.slice(2));
   assert.ok(new Set(made).size > 2, `${made}`);
+});
+
+test("token by token or by whole windows, the text is the same", () => {
+  for (const kind of ["fmm", "softmax", "fast-weight"] as const) {
+    const sayer = fmmformer({ ...sizes, length: 8, kind: "label-tokens", causal: true, attention: kind, std: 1 });
+    const weights = sayer.init(random.key(4));
+    const { init, apply } = sayer;
+    for (const window of [1, 5, 8]) {
+      for (const prompt of [[1], [4, 0, 2, 9, 7, 3, 11, 1, 2, 8]]) {
+        const options = { length: 21, window, key: random.key(window) };
+        const made = generate(sayer, weights, prompt, options);
+        assert.deepEqual(made, generate({ init, apply }, weights, prompt, options), `${kind}, ${window}, ${prompt}`);
+      }
+    }
+  }
 });
 
 test("the same key gives the same text, another key another", () => {
@@ -73,6 +89,7 @@ test("what cannot be written is refused", () => {
   assert.throws(at([1], { length: 0 }), /^RangeError: generate: expected length to be an integer ≥ 1, got 0$/);
   assert.throws(at([1], { temperature: -1 }), /expected a temperature ≥ 0, got -1$/);
   assert.throws(at([12], {}), /^RangeError: .*from 0 to 11, got 12/);
+  assert.throws(at([-1, 2], {}), /^RangeError: .*from 0 to 11, got -1/);
   const classifies = fmmformer(sizes);
   assert.throws(
     () => generate(classifies, classifies.init(random.key(0)), [1], { length: 1, window: 6 }),

@@ -1,4 +1,4 @@
-import { add, random } from "@fmmformer/autodiff";
+import { add, random, type Tensor } from "@fmmformer/autodiff";
 import {
   type MultiHeadAttentionOptions,
   type MultiHeadAttentionParams,
@@ -9,6 +9,7 @@ import { dropout } from "./layers/dropout.ts";
 import { type Activation, type FeedForwardParams, feedForward } from "./layers/feed-forward.ts";
 import type { Layer } from "./layers/layer.ts";
 import { type NormName, type NormParams, norm } from "./layers/norm.ts";
+import { type Recurrence, recurrence } from "./layers/recurrence.ts";
 
 /** Whether a block normalises what goes into its two parts, or what comes out of its two sums. */
 export type NormOrder = "pre" | "post";
@@ -45,6 +46,17 @@ export function block(options: BlockOptions): Layer<BlockParams> {
   const attention = multiHeadAttention(options);
   const feed = feedForward({ width, hidden, activation, dropout: rate, init });
   const normalize = norm(options.norm ?? "layer", { width, init });
+
+  /** What goes through both parts, given attention. */
+  function through(params: BlockParams, x: Tensor, attend: (x: Tensor) => Tensor, key: Tensor | null): Tensor {
+    if (order === "pre") {
+      const y = add(x, attend(normalize.apply(params.attentionNorm, x)));
+      return add(y, feed.apply(params.feedForward, normalize.apply(params.feedForwardNorm, y), { key }));
+    }
+    const y = normalize.apply(params.attentionNorm, add(x, attend(x)));
+    return normalize.apply(params.feedForwardNorm, add(y, feed.apply(params.feedForward, y, { key })));
+  }
+
   return {
     init(key) {
       const [ofAttentionNorm, ofAttention, ofFeedNorm, ofFeed] = random.split(key, 4);
@@ -57,14 +69,26 @@ export function block(options: BlockOptions): Layer<BlockParams> {
     },
     apply(params, x, { mask = null, key = null } = {}) {
       const [ofAttention, behindAttention, ofFeed] = key ? random.split(key, 3) : [null, null, null];
-      const attend: typeof attention.apply = (p, t) =>
-        dropout(rate, attention.apply(p, t, { mask, key: ofAttention }), { key: behindAttention });
-      if (order === "pre") {
-        const y = add(x, attend(params.attention, normalize.apply(params.attentionNorm, x)));
-        return add(y, feed.apply(params.feedForward, normalize.apply(params.feedForwardNorm, y), { key: ofFeed }));
-      }
-      const y = normalize.apply(params.attentionNorm, add(x, attend(params.attention, x)));
-      return normalize.apply(params.feedForwardNorm, add(y, feed.apply(params.feedForward, y, { key: ofFeed })));
+      const attend = (t: Tensor): Tensor =>
+        dropout(rate, attention.apply(params.attention, t, { mask, key: ofAttention }), { key: behindAttention });
+      return through(params, x, attend, ofFeed);
     },
+    ...(attention.recurrence && {
+      recurrence(length: number): Recurrence<BlockParams> {
+        const walk = recurrence(attention, { length });
+        return {
+          start: walk.start,
+          step(params, x, state) {
+            let next = state;
+            const attend = (t: Tensor): Tensor => {
+              const [o, behind] = walk.step(params.attention, t, state);
+              next = behind;
+              return o;
+            };
+            return [through(params, x, attend, null), next];
+          },
+        };
+      },
+    }),
   };
 }

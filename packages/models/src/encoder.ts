@@ -3,6 +3,7 @@ import { type BlockOptions, type BlockParams, block } from "./block.ts";
 import { dropout as drop } from "./layers/dropout.ts";
 import type { Layer } from "./layers/layer.ts";
 import { type NormParams, norm } from "./layers/norm.ts";
+import { type Recurrence, recurrence } from "./layers/recurrence.ts";
 import { type TokenEmbeddingOptions, type TokenEmbeddingParams, tokenEmbedding } from "./layers/token-embedding.ts";
 
 export interface EncoderOptions extends BlockOptions, TokenEmbeddingOptions {
@@ -23,6 +24,12 @@ export interface EncoderParams {
   readonly blocks: readonly BlockParams[];
   /** Absent without `finalNorm` */
   readonly norm?: NormParams;
+}
+
+/** What an encoder remembers of the tokens before one. */
+export interface EncoderState {
+  readonly embedding: unknown;
+  readonly blocks: readonly unknown[];
 }
 
 /**
@@ -58,5 +65,25 @@ export function encoder(options: EncoderOptions): Layer<EncoderParams> {
       const z = drop(finalDropout, y, { key: keys[1 + layers] ?? null });
       return mask ? where(expandDims(mask, -1), z, 0) : z;
     },
+    ...(one.recurrence && {
+      recurrence(length: number): Recurrence<EncoderParams, EncoderState> {
+        const [read, walk] = [recurrence(embed, { length }), recurrence(one, { length })];
+        return {
+          start: (options) => ({
+            embedding: read.start(options),
+            blocks: Array.from({ length: layers }, () => walk.start(options)),
+          }),
+          step(params, tokens, state) {
+            let [x, embedding] = read.step(params.embedding, tokens, state.embedding); // (…b, 1, c)
+            const blocks = params.blocks.map((p, i) => {
+              const [y, next] = walk.step(p, x, state.blocks[i]);
+              x = y;
+              return next;
+            });
+            return [params.norm ? normalize.apply(params.norm, x) : x, { embedding, blocks }];
+          },
+        };
+      },
+    }),
   };
 }

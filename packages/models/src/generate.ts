@@ -1,4 +1,5 @@
 import {
+  add,
   argmax,
   div,
   type Engine,
@@ -6,12 +7,15 @@ import {
   random,
   reshape,
   ShapeError,
+  scan,
   showShape,
   type Tensor,
   take,
   tensor,
+  where,
 } from "@fmmformer/autodiff";
 import type { Layer } from "./layers/layer.ts";
+import { recurrence } from "./layers/recurrence.ts";
 import { defaultEngine } from "./training/default-engine.ts";
 
 export interface GenerateOptions {
@@ -30,12 +34,12 @@ export interface GenerateOptions {
 /**
  * Write on: draw the next token from what a causal token labeller says of the last one, and so on:
  *
- *     x_{t+1} ~ softmax(logits(x_{t−window+1} … x_t) / temperature)
+ *     x_{t+1} ~ softmax(logits(x_s … x_t) / temperature)
  *
- * The model reads a whole window for each token, O(length · window) in all, so that it is compiled once. A text that is shorter stands at the
- * front of the window: a causal model does not see what is behind it, and places are those that the first tokens of a window have in training.
+ * A window x_s … x_{s + window − 1} starts with the text; when it is full, its last half begins the next one. The model reads tokens one by one, each
+ * in time that does not grow with the window (softmax attention apart); one without a recurrence reads a whole window for each.
  *
- * @param prompt - ids to begin with, at least one
+ * @param prompt - ids to begin with, at least one; of more than a window the last ones are read
  * @returns the new ids, without the prompt
  * @throws RangeError when the prompt is empty or a number is out of range / ShapeError when the model does not label tokens
  */
@@ -55,27 +59,104 @@ export function generate<Params>(
   }
   if (prompt.length === 0) throw new RangeError("generate: expected a prompt of at least one token, got none");
 
+  const text = Int32Array.from({ length: prompt.length + length }, (_, i) => (i < prompt.length ? prompt[i] : 0));
+  const write = (model.recurrence ? tokenByToken : wholeWindows)(model, params, {
+    window,
+    engine,
+    draw(logits, at) {
+      const row = reshape(logits, logits.shape.slice(-1));
+      return temperature === 0 ? argmax(row) : random.categorical(random.fold(key, at), div(row, temperature));
+    },
+  });
+  let known = prompt.length;
+  for (let from = Math.max(0, known - window); known < text.length; from += Math.ceil(window / 2)) {
+    const end = Math.min(text.length, from + window + 1);
+    write(text, { from, known, end });
+    known = end;
+  }
+  return text.slice(prompt.length);
+}
+
+/** Which tokens are in a window: those from `from` on. */
+interface Window {
+  readonly from: number;
+  /** The place of the first that is not known */
+  readonly known: number;
+  /** The place behind the last to draw, that behind the window or one before */
+  readonly end: number;
+}
+
+/** Draws the tokens of a window that are not known. */
+type Writer = (text: Int32Array, window: Window) => void;
+
+interface WriterOptions extends Required<Pick<GenerateOptions, "window" | "engine">> {
+  /** Draws the token at a place from logits (…, classes) of the one before it */
+  readonly draw: (logits: Tensor, at: Tensor) => Tensor;
+}
+
+/** What goes from one token to the next. */
+interface Memory {
+  readonly state: unknown;
+  /** () int32, the place of the next token */
+  readonly at: Tensor;
+  /** () int32, what was drawn for it */
+  readonly drawn: Tensor;
+}
+
+/** Read tokens one after the other: a few in each call, so that parameters are not handed over for each. */
+function tokenByToken<Params>(model: Layer<Params>, params: Params, { window, engine, draw }: WriterOptions): Writer {
+  const walk = recurrence(model, { length: window });
+  const few = [8, 4, 2, 1].find((count) => window % count === 0) as number;
+  const read = jit(
+    (p: Params, begun: Memory, tokens: { readonly id: Tensor; readonly known: Tensor }): [Memory, Tensor] =>
+      scan(
+        ({ state, at, drawn }: Memory, { id, known }: typeof tokens): [Memory, Tensor] => {
+          const [logits, next] = walk.step(p, reshape(where(known, id, drawn), [1, 1]), state); // (1, 1, classes)
+          const behind = add(at, 1);
+          const token = draw(logits, behind);
+          return [{ state: next, at: behind, drawn: token }, token];
+        },
+        begun,
+        tokens,
+      ),
+    { engine },
+  );
+  return (text, { from, known, end }) => {
+    let memory: Memory = { state: walk.start({ batch: [1] }), at: integer(from), drawn: integer(0) };
+    for (let at = from; at < end - 1; at += few) {
+      const places = Array.from({ length: few }, (_, i) => at + i);
+      const id = tensor(Int32Array.from(places, (i) => text[i] ?? 0)); // (few), as what is known
+      const [next, drawn] = read(params, memory, { id, known: tensor(places.map((i) => i < known)) });
+      memory = next;
+      for (const [i, place] of places.entries())
+        if (place + 1 >= known && place + 1 < end) text[place + 1] = drawn.data[i];
+    }
+  };
+}
+
+/** Read a whole window for each token, at whose front it stands: a causal model does not see what is behind it. */
+function wholeWindows<Params>(model: Layer<Params>, params: Params, { window, engine, draw }: WriterOptions): Writer {
   const next = jit(
-    (p: Params, ids: Tensor, last: Tensor, draw: Tensor): Tensor => {
+    (p: Params, ids: Tensor, last: Tensor, at: Tensor): Tensor => {
       const logits = model.apply(p, ids); // (1, window, classes)
       if (logits.shape.length !== 3 || logits.shape[1] !== window) {
         throw new ShapeError(
           `generate: expected logits (1, window=${window}, classes) of a token labeller, got ${showShape(logits.shape)}`,
         );
       }
-      const row = reshape(take(logits, last, { axis: 1 }), [logits.shape[2]]);
-      return temperature === 0 ? argmax(row) : random.categorical(draw, div(row, temperature));
+      return draw(take(logits, last, { axis: 1 }), at);
     },
     { engine },
   );
+  return (text, { from, known, end }) => {
+    for (let at = known; at < end; at++) {
+      const ids = new Int32Array(window);
+      ids.set(text.subarray(from, at));
+      text[at] = next(params, tensor(ids, { shape: [1, window] }), integer(at - from - 1), integer(at)).item();
+    }
+  };
+}
 
-  const text = Int32Array.from({ length: prompt.length + length }, (_, i) => (i < prompt.length ? prompt[i] : 0));
-  for (let at = prompt.length; at < text.length; at++) {
-    const from = Math.max(0, at - window);
-    const ids = new Int32Array(window);
-    ids.set(text.subarray(from, at));
-    const last = tensor(at - from - 1, { dtype: "int32" });
-    text[at] = next(params, tensor(ids, { shape: [1, window] }), last, random.fold(key, at)).item();
-  }
-  return text.slice(prompt.length);
+function integer(x: number): Tensor {
+  return tensor(x, { dtype: "int32" });
 }

@@ -14,7 +14,7 @@ export { type TokenLabellerOptions, type TokenLabellerParams, tokenLabeller } fr
 
 // Attention
 
-export type { Attention, AttentionCall, AttentionSizes } from "./attention/attention.ts";
+export type { Attention, AttentionCall, AttentionRecurrence, AttentionSizes } from "./attention/attention.ts";
 export {
   type Blend,
   type BlendName,
@@ -64,6 +64,7 @@ export {
   type SinusoidOptions,
   sinusoids,
 } from "./layers/positions.ts";
+export { type Recurrence, recurrence, type StartOptions } from "./layers/recurrence.ts";
 export { type RmsNormParams, rmsNorm } from "./layers/rms-norm.ts";
 export {
   type PositionsName,

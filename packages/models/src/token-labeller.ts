@@ -3,6 +3,7 @@ import { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 import { adaptiveSoftmax, type ClusterParams } from "./layers/adaptive-softmax.ts";
 import type { Layer } from "./layers/layer.ts";
 import { type LinearParams, linear } from "./layers/linear.ts";
+import { type Recurrence, recurrence } from "./layers/recurrence.ts";
 import type { Model } from "./model.ts";
 
 export interface TokenLabellerOptions extends EncoderOptions {
@@ -39,6 +40,20 @@ export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabelle
   const head = linear({ inputs: width, outputs: classes, init });
   const adaptive = cutoffs.length > 0 ? adaptiveSoftmax({ width, classes, cutoffs }) : null;
 
+  const rows = ({ encoder: { embedding }, head: { weight, bias, clusters } }: TokenLabellerParams) => ({
+    table: tied ? embedding.tokens.table : transpose(weight as Tensor),
+    bias: bias as Tensor,
+    clusters: clusters as ClusterParams,
+  });
+
+  /** Logits (…b, n, classes) of what was encoded, (…b, n, c). */
+  function labels(params: TokenLabellerParams, x: Tensor): Tensor {
+    if (adaptive) return adaptive.apply(rows(params), x);
+    if (!tied) return head.apply(params.head as LinearParams, x);
+    const logits = matmul(x, transpose(params.encoder.embedding.tokens.table));
+    return add(logits, params.head.bias as Tensor);
+  }
+
   const plain: Layer<TokenLabellerParams> = {
     init(key) {
       const [ofEncoder, ofHead, ofClusters] = random.split(key, 3);
@@ -50,23 +65,23 @@ export function tokenLabeller(options: TokenLabellerOptions): Layer<TokenLabelle
         },
       };
     },
-    apply(params, tokens, call) {
-      const x = body.apply(params.encoder, tokens, call); // (…b, n, c)
-      if (!tied) return head.apply(params.head as LinearParams, x); // (…b, n, classes)
-      const logits = matmul(x, transpose(params.encoder.embedding.tokens.table)); // (…b, n, classes)
-      return add(logits, params.head.bias as Tensor);
-    },
+    apply: (params, tokens, call) => labels(params, body.apply(params.encoder, tokens, call)),
+    ...(body.recurrence && {
+      recurrence(length: number): Recurrence<TokenLabellerParams> {
+        const walk = recurrence(body, { length });
+        return {
+          start: walk.start,
+          step(params, tokens, state) {
+            const [x, next] = walk.step(params.encoder, tokens, state);
+            return [labels(params, x), next];
+          },
+        };
+      },
+    }),
   };
   if (!adaptive) return plain;
-
-  const rows = ({ encoder: { embedding }, head: { weight, bias, clusters } }: TokenLabellerParams) => ({
-    table: tied ? embedding.tokens.table : transpose(weight as Tensor),
-    bias: bias as Tensor,
-    clusters: clusters as ClusterParams,
-  });
   return {
-    init: plain.init,
-    apply: (params, tokens, call) => adaptive.apply(rows(params), body.apply(params.encoder, tokens, call)),
+    ...plain,
     score: (params, batch, call) => adaptive.score(rows(params), body.apply(params.encoder, batch.tokens, call), batch),
     prepare: adaptive.sort,
   };

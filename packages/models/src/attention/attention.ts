@@ -1,6 +1,7 @@
 import type { Tensor } from "@fmmformer/autodiff";
 import type { InitialName } from "../layers/initial.ts";
 import type { Call } from "../layers/layer.ts";
+import type { StartOptions } from "../layers/recurrence.ts";
 
 /** What attention is told besides queries, keys and values. */
 export interface AttentionCall extends Call {
@@ -21,6 +22,28 @@ export interface Attention<Params = unknown> {
    * @returns (…b, h, n, d)
    */
   apply(params: Params, q: Tensor, k: Tensor, v: Tensor, call: AttentionCall): Tensor;
+  /** The same token by token, for a sequence of `length` in all, where attention is causal; without it layers go by whole sequences alone. */
+  recurrence?(length: number): AttentionRecurrence<Params>;
+}
+
+/** Causal attention as a function of one token and of what is remembered of those before: a tree of tensors, whose form stays. */
+export interface AttentionRecurrence<Params = unknown, State = unknown> {
+  /** What is remembered before the first token. */
+  start(options: Required<StartOptions>): State;
+  /**
+   * Take the next token.
+   *
+   * @param q - (…b, h, 1, d), as k and v
+   * @returns row i of what `apply` makes of a whole sequence, (…b, h, 1, d), and what is remembered then
+   */
+  step(
+    params: Params,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    call: Pick<AttentionCall, "x">,
+    state: State,
+  ): readonly [o: Tensor, state: State];
 }
 
 /** What attention is built into. */

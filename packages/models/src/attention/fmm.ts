@@ -1,7 +1,7 @@
 import { random } from "@fmmformer/autodiff";
-import type { Attention, AttentionSizes } from "./attention.ts";
+import type { Attention, AttentionRecurrence, AttentionSizes } from "./attention.ts";
 import { type Blend, type BlendParams, blendFields, fieldWeights, initBlend, kernelWeights } from "./blend.ts";
-import { type FarOptions, type FarParams, far } from "./far.ts";
+import { type Far, type FarOptions, type FarParams, far } from "./far.ts";
 import { fastWeight } from "./fast-weight.ts";
 import { type NearOptions, type NearParams, near } from "./near.ts";
 
@@ -17,6 +17,12 @@ export interface FmmParams {
   readonly blend: BlendParams;
 }
 
+/** What each field remembers; null where there is no such field. */
+export interface FmmState {
+  readonly near: unknown;
+  readonly far: unknown;
+}
+
 /**
  * Attention as the fast multipole method would have it: a softmax over the tokens nearby, and low rank for all of them:
  *
@@ -29,7 +35,7 @@ export interface FmmParams {
 export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmParams> {
   const { blend, features } = options;
   const nearby = blend.near === 0 ? undefined : near(options, sizes);
-  const away =
+  const away: Far | undefined =
     blend.far === 0 || features.length === 0 ? undefined : (options.fastWeight ? fastWeight : far)(options, sizes);
   if (!nearby && !away) throw new RangeError("attention: expected a near or a far field, got a blend of neither");
   return {
@@ -46,6 +52,20 @@ export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmPa
       const close = nearby?.apply(params.near as NearParams, q, k, v, call); // (…b, h, n, m)
       const distant = away?.apply(params.far as FarParams, q, k, v, { ...call, weights });
       return blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, n, m)
+    },
+    recurrence(length): AttentionRecurrence<FmmParams, FmmState> {
+      const walk = nearby?.recurrence?.(length);
+      return {
+        start: (options) => ({ near: walk?.start(options) ?? null, far: away?.start(options) ?? null }),
+        step(params, q, k, v, call, state) {
+          const weights = kernelWeights(blend, params.blend, features.length);
+          const [close, nextNear] = walk?.step(params.near as NearParams, q, k, v, call, state.near) ?? [];
+          const [distant, nextFar] =
+            away?.goOn(params.far as FarParams, q, k, v, { ...call, weights, state: state.far, length }) ?? [];
+          const o = blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, 1, m)
+          return [o, { near: nextNear ?? null, far: nextFar ?? null }];
+        },
+      };
     },
   };
 }

@@ -2,7 +2,8 @@ import { random, reshape, swapAxes, type Tensor } from "@fmmformer/autodiff";
 import type { InitialName } from "../layers/initial.ts";
 import type { Layer } from "../layers/layer.ts";
 import { type LinearParams, linear } from "../layers/linear.ts";
-import type { Attention } from "./attention.ts";
+import { expectOneToken, type Recurrence } from "../layers/recurrence.ts";
+import type { Attention, AttentionRecurrence } from "./attention.ts";
 import { type AttentionOptions, attention } from "./kinds.ts";
 
 export interface MultiHeadAttentionOptions {
@@ -48,7 +49,7 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer<Mu
   }
   const inward = linear({ inputs: width, outputs: heads * headWidth, bias, init });
   const outward = linear({ inputs: heads * headWidth, outputs: width, bias, init });
-  const mix =
+  const mix: Attention =
     "apply" in options.attention
       ? options.attention
       : attention(options.attention, { width, heads, headWidth, causal, init });
@@ -56,6 +57,26 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer<Mu
   const inHeads = (x: Tensor): Tensor => {
     const cut = reshape(x, [...x.shape.slice(0, -1), heads, headWidth]); // (…b, n, h, d)
     return swapAxes(cut, -2, -3); // (…b, h, n, d)
+  };
+  const projected = (params: MultiHeadAttentionParams, x: Tensor): readonly [Tensor, Tensor, Tensor] => [
+    inHeads(inward.apply(params.query, x)),
+    inHeads(inward.apply(params.key, x)),
+    inHeads(inward.apply(params.value, x)),
+  ];
+  const joined = (params: MultiHeadAttentionParams, o: Tensor): Tensor => {
+    const rows = swapAxes(o, -2, -3); // (…b, n, h, d)
+    return outward.apply(params.output, reshape(rows, [...rows.shape.slice(0, -2), heads * headWidth])); // (…b, n, c)
+  };
+  const byToken = (length: number): Recurrence<MultiHeadAttentionParams> => {
+    const walk = mix.recurrence?.(length) as AttentionRecurrence;
+    return {
+      start: ({ batch = [], dtype = "float32" } = {}) => walk.start({ batch, dtype }),
+      step(params, x, state) {
+        expectOneToken("multiHeadAttention", x, -2);
+        const [o, next] = walk.step(params.attention, ...projected(params, x), { x }, state);
+        return [joined(params, o), next];
+      },
+    };
   };
   return {
     init(key) {
@@ -68,12 +89,8 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): Layer<Mu
         attention: mix.init(ofAttention),
       };
     },
-    apply(params, x, call = {}) {
-      const q = inHeads(inward.apply(params.query, x));
-      const k = inHeads(inward.apply(params.key, x));
-      const v = inHeads(inward.apply(params.value, x));
-      const o = swapAxes(mix.apply(params.attention, q, k, v, { ...call, x }), -2, -3); // (…b, n, h, d)
-      return outward.apply(params.output, reshape(o, [...x.shape.slice(0, -1), heads * headWidth])); // (…b, n, c)
-    },
+    apply: (params, x, call = {}) =>
+      joined(params, mix.apply(params.attention, ...projected(params, x), { ...call, x })),
+    ...(causal && mix.recurrence && { recurrence: byToken }),
   };
 }

@@ -1,7 +1,8 @@
 import { type Tensor, zeros } from "@fmmformer/autodiff";
 import { nearField, sidesOf } from "@fmmformer/kernels";
-import { rotary } from "../layers/positions.ts";
-import type { Attention, AttentionSizes } from "./attention.ts";
+import { turning } from "../layers/positions.ts";
+import type { Attention, AttentionRecurrence, AttentionSizes } from "./attention.ts";
+import { attendToRecent, noTokens, type RecentTokens } from "./recent-tokens.ts";
 
 export interface NearOptions {
   readonly bandwidth: number;
@@ -16,10 +17,11 @@ export interface NearParams {
 }
 
 /** Softmax over a band. */
-export function near(options: NearOptions, { heads, causal }: AttentionSizes): Attention<NearParams> {
+export function near(options: NearOptions, sizes: AttentionSizes): Attention<NearParams> {
+  const { heads, causal } = sizes;
   const { bandwidth, relativeBias, dropout: rate } = options;
   const { left, right } = sidesOf({ bandwidth, causal });
-  const turn = options.rotary ? rotary : (x: Tensor): Tensor => x;
+  const turn = turning(options.rotary);
   return {
     init: () => (relativeBias ? { bias: zeros([heads, left + right + 1]) } : {}),
     apply: ({ bias = null }, q, k, v, { mask = null, key }) =>
@@ -30,5 +32,10 @@ export function near(options: NearOptions, { heads, causal }: AttentionSizes): A
         bias,
         dropout: key && rate > 0 ? { rate, key } : null,
       }), // (…b, h, n, m)
+    recurrence: (): AttentionRecurrence<NearParams, RecentTokens> => ({
+      start: (options) => noTokens(bandwidth, sizes, options),
+      step: ({ bias = null }, q, k, v, _, recent) =>
+        attendToRecent(turn(q, recent.count), turn(k, recent.count), v, recent, bias),
+    }),
   };
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from "@fmmformer/autodiff";
+import type { Recurrence } from "./recurrence.ts";
 
 /** What a layer is told besides its input. */
 export interface Call {
@@ -13,4 +14,6 @@ export interface Layer<Params> {
   /** Draw parameters, a plain tree of tensors. */
   init(key: Tensor): Params;
   apply(params: Params, x: Tensor, call?: Call): Tensor;
+  /** The layer token by token, for a sequence of `length` in all; absent where it needs what comes later. Asked for by `recurrence`. */
+  recurrence?(length: number): Recurrence<Params>;
 }

@@ -7,6 +7,7 @@ import {
   mul,
   neg,
   reshape,
+  type Scalar,
   ShapeError,
   showShape,
   sin,
@@ -71,11 +72,21 @@ export interface SinusoidOptions {
  */
 export function sinusoids(n: number, width: number, options: SinusoidOptions = {}): Tensor {
   const { reversed = false, layout = "pairs" } = options;
-  if (width % 2 !== 0) throw new RangeError(`sinusoids: expected an even width, got ${width}`);
   const places = iota(n, { dtype: "float32" });
-  const angle = angles(reversed ? sub(n - 1, places) : places, width); // (n, width / 2)
+  return waves(reversed ? sub(n - 1, places) : places, width, layout);
+}
+
+/** The sines and cosines of places (n) as `sinusoids` has them, (n, width). */
+export function waves(places: Tensor, width: number, layout: "pairs" | "halves"): Tensor {
+  if (width % 2 !== 0) throw new RangeError(`sinusoids: expected an even width, got ${width}`);
+  const angle = angles(places, width); // (n, width / 2)
   if (layout === "halves") return concat([sin(angle), cos(angle)], { axis: -1 });
-  return reshape(stack([sin(angle), cos(angle)], { axis: -1 }), [n, width]);
+  return reshape(stack([sin(angle), cos(angle)], { axis: -1 }), [places.shape[0], width]);
+}
+
+/** `rotary`, from the place `first` on, or nothing. */
+export function turning(rotates: boolean): (x: Tensor, first?: Scalar) => Tensor {
+  return rotates ? (x, first = 0) => rotary(x, { first }) : (x) => x;
 }
 
 /** i / 10000^{2c/width} of each place i and frequency c, (n, width / 2). */
@@ -90,15 +101,16 @@ function angles(places: Tensor, width: number): Tensor {
  *     [x₁, x₂] ↦ [x₁ cos θ_i − x₂ sin θ_i, x₁ sin θ_i + x₂ cos θ_i],   θ_i = i / 10000^{2c/d}
  *
  * @param x - (…, n, d), d even
+ * @param options.first - the place of the first; 0 unless told
  * @returns (…, n, d)
  * @throws ShapeError when d is odd
  * @see Su, Lu, Pan, Murtadha, Wen, Liu (2021), RoFormer, https://arxiv.org/abs/2104.09864
  */
-export function rotary(x: Tensor): Tensor {
+export function rotary(x: Tensor, { first = 0 }: { readonly first?: Scalar } = {}): Tensor {
   const [n, d] = x.shape.slice(-2);
   if (d % 2 !== 0) throw new ShapeError(`rotary: expected x (…, n, even d), got ${showShape(x.shape)}`);
-  const angle = angles(iota(n, { dtype: "float32" }), d); // (n, d / 2)
-  const [first, second] = split(x, 2, { axis: -1 }); // (…, n, d / 2) each
+  const angle = angles(add(iota(n, { dtype: "float32" }), first), d); // (n, d / 2)
+  const [left, right] = split(x, 2, { axis: -1 }); // (…, n, d / 2) each
   const turn = (a: Tensor, b: Tensor): Tensor => add(mul(a, cos(angle)), mul(b, sin(angle)));
-  return concat([turn(first, neg(second)), turn(second, first)], { axis: -1 });
+  return concat([turn(left, neg(right)), turn(right, left)], { axis: -1 });
 }

@@ -1,9 +1,10 @@
-import { add, broadcastTo, concat, mul, random, type Tensor } from "@fmmformer/autodiff";
+import { add, broadcastTo, concat, iota, mul, random, sub, type Tensor, take, tensor } from "@fmmformer/autodiff";
 import { checkName } from "../known-name.ts";
 import { dropout } from "./dropout.ts";
 import { type EmbeddingParams, embedding } from "./embedding.ts";
 import type { Layer } from "./layer.ts";
-import { learnedPositions, sinusoids } from "./positions.ts";
+import { learnedPositions, waves } from "./positions.ts";
+import { expectOneToken, type Recurrence } from "./recurrence.ts";
 
 /**
  * How tokens are told where they are: a learned table; sines and cosines, added or put beside the token, which then has half the width; the
@@ -46,17 +47,23 @@ export function tokenEmbedding(options: TokenEmbeddingOptions): Layer<TokenEmbed
   const table = embedding({ vocabulary, width: positions === "beside" ? width / 2 : width, std });
   const places = learnedPositions({ length, width, std });
 
-  function placed(x: Tensor, params: TokenEmbeddingParams): Tensor {
-    const [n, c] = x.shape.slice(-2);
+  function rowsOf(params: TokenEmbeddingParams, tokens: Tensor): Tensor {
+    const rows = table.apply(params.tokens, tokens); // (…b, n, c)
+    return scale === 1 ? rows : mul(rows, scale);
+  }
+
+  /** Rows with what tells their places, (n) of n in all. */
+  function placed(x: Tensor, params: TokenEmbeddingParams, at: Tensor, n: number): Tensor {
+    const c = x.shape[x.shape.length - 1];
     switch (positions) {
       case "learned":
-        return places.apply(params.positions as EmbeddingParams, x);
+        return add(x, take((params.positions as EmbeddingParams).table, at));
       case "sinusoidal":
-        return add(x, sinusoids(n, c));
+        return add(x, waves(at, c, "pairs"));
       case "beside":
-        return concat([x, broadcastTo(sinusoids(n, c), x.shape)], { axis: -1 }); // (…b, n, c)
+        return concat([x, broadcastTo(waves(at, c, "pairs"), x.shape)], { axis: -1 }); // (…b, n, c)
       case "reversed":
-        return add(x, sinusoids(n, c, { reversed: true, layout: "halves" }));
+        return add(x, waves(sub(n - 1, at), c, "halves"));
       case "none":
         return x;
     }
@@ -69,8 +76,25 @@ export function tokenEmbedding(options: TokenEmbeddingOptions): Layer<TokenEmbed
       return positions === "learned" ? { tokens, positions: places.init(ofPositions) } : { tokens };
     },
     apply(params, tokens, { key = null } = {}) {
-      const rows = table.apply(params.tokens, tokens); // (…b, n, c)
-      return dropout(rate, placed(scale === 1 ? rows : mul(rows, scale), params), { key });
+      const rows = rowsOf(params, tokens);
+      const n = rows.shape[rows.shape.length - 2];
+      const x =
+        positions === "learned"
+          ? places.apply(params.positions as EmbeddingParams, rows)
+          : placed(rows, params, iota(n), n);
+      return dropout(rate, x, { key });
+    },
+    recurrence(n): Recurrence<TokenEmbeddingParams, Tensor> {
+      if (positions === "learned" && n > length) {
+        throw new RangeError(`tokenEmbedding: expected length ≤ ${length}, as positions are learned, got ${n}`);
+      }
+      return {
+        start: () => tensor([0], { dtype: "int32" }),
+        step(params, tokens, at) {
+          expectOneToken("tokenEmbedding", tokens, -1);
+          return [placed(rowsOf(params, tokens), params, at, n), add(at, 1)];
+        },
+      };
     },
   };
 }

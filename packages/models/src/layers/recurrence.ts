@@ -1,0 +1,55 @@
+import { type DType, ShapeError, showShape, type Tensor } from "@fmmformer/autodiff";
+import type { Layer } from "./layer.ts";
+
+/** What a sequence starts as. */
+export interface StartOptions {
+  /** (…b) the axes before that of tokens; none unless told */
+  readonly batch?: readonly number[];
+  /** That of the parameters; "float32" unless told */
+  readonly dtype?: DType;
+}
+
+/** A causal layer as a function of one token and of what is remembered of those before: a tree of tensors, whose form stays. */
+export interface Recurrence<Params, State = unknown> {
+  /** What is remembered before the first token. */
+  start(options?: StartOptions): State;
+  /**
+   * Take the next token.
+   *
+   * @param x - tokens (…b, 1), or (…b, 1, c) what they became
+   * @returns row i of what `apply` makes of a whole sequence, (…b, 1, …), and what is remembered then
+   * @throws ShapeError when there is more than one token
+   */
+  step(params: Params, x: Tensor, state: State): readonly [y: Tensor, state: State];
+}
+
+/**
+ * A causal layer token by token, in time and memory that do not grow with the tokens before:
+ *
+ *     y_i, state_i = step(params, x_i, state_{i−1}),   y = apply(params, x),   x and y of `length` tokens
+ *
+ * Gradients agree as well. A near field remembers the keys and values of its band, a far field one sum for each feature map; softmax
+ * attention all of `length` tokens. Longer sequences go on where that can be: softmax attention then sees the last `length` tokens, and learned
+ * positions have no further row.
+ *
+ * @param layer - decoder, token labeller, encoder, block or attention, causal
+ * @param options.length - tokens of a whole sequence, on which scales and positions may depend
+ * @throws TypeError when the layer is not causal, or attention of one's own has no recurrence / RangeError when length is no integer ≥ 1
+ * @see Katharopoulos, Vyas, Pappas, Fleuret (2020), Transformers are RNNs, section 3.4, https://arxiv.org/abs/2006.16236
+ */
+export function recurrence<Params>(layer: Layer<Params>, { length }: { readonly length: number }): Recurrence<Params> {
+  if (!Number.isInteger(length) || length < 1) {
+    throw new RangeError(`recurrence: expected length to be an integer ≥ 1, got ${length}`);
+  }
+  if (layer.recurrence) return layer.recurrence(length);
+  throw new TypeError(
+    "recurrence: expected a layer that goes token by token, got one that does not; " +
+      "set causal: true, and give attention of your own a recurrence",
+  );
+}
+
+/** Check that there is one token: x (…b, 1), or (…b, 1, c). */
+export function expectOneToken(op: string, x: Tensor, axis: -1 | -2): void {
+  if (x.shape[x.shape.length + axis] === 1) return;
+  throw new ShapeError(`${op}: expected one token (…b, 1${axis === -2 ? ", c" : ""}), got ${showShape(x.shape)}`);
+}
