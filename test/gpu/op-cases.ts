@@ -102,6 +102,11 @@ const far: OpCase[] = [
     args: tokens(2, 3, 7, 4, 2),
   },
   {
+    name: "farField beyond a band, masked",
+    op: (q, k, v) => farField(q, k, v, { features: [featureMaps.elu], mask: maskOf(2, 7), beyond: 3 }),
+    args: tokens(2, 3, 7, 4, 2),
+  },
+  {
     name: "farField, causal, from a state, ε = 0",
     op: (q, k, v, state) =>
       farField(q, k, v, {

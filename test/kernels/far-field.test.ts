@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  add,
   concat,
   grad,
   mul,
@@ -17,7 +18,16 @@ import {
   where,
   zeros,
 } from "@fmmformer/autodiff";
-import { type FarFieldOptions, type FeatureMap, farField, farFieldPresets, featureMaps } from "@fmmformer/kernels";
+import {
+  bandDot,
+  bandMatmul,
+  type FarFieldOptions,
+  type FeatureMap,
+  farField,
+  farFieldPresets,
+  featureMaps,
+  sidesOf,
+} from "@fmmformer/kernels";
 import {
   type Attention,
   agree,
@@ -134,6 +144,32 @@ test("the far field is its dense definition, and so are its gradients", () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test("beyond a band it is its dense definition without that band, and so are its gradients", () => {
+  fc.assert(
+    fc.property(uses, fc.integer({ min: 1, max: 8 }), keys(), ({ norms, mask, calls: [[q, k, v]] }, beyond, key) => {
+      const given = { ...norms, mask, beyond };
+      const op = (...args: [Tensor, Tensor, Tensor]): Tensor => farField(...args, given);
+      const oracle = (...args: [Tensor, Tensor, Tensor]): Tensor => oracles.farField(...args, given);
+      agreesWithOracle(op, oracle, [q, k, v], { tolerance: 1e-11, key });
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a band and what is beyond it are all tokens", () => {
+  const [q, k, v] = [1, 2, 3].map((seed) => random.normal(random.key(seed), [1, 2, 7, 3], { dtype: "float64" }));
+  const given = { features: [elu, tanh], normalizer: "none" } as const;
+  for (const causal of [false, true]) {
+    const all = farField(q, k, v, { ...given, causal });
+    agree("0", farField(q, k, v, { ...given, causal, beyond: 0 }), all);
+    const sides = sidesOf({ bandwidth: 3, causal });
+    const band = given.features.map(({ apply }) => bandMatmul(bandDot(apply(q), apply(k), sides), v, sides));
+    const both = add(farField(q, k, v, { ...given, causal, beyond: 3 }), add(band[0], band[1]));
+    agree("3", both, all, { tolerance: 1e-12 });
+    agree("7", farField(q, k, v, { ...given, causal, beyond: 7, normalizer: "sum" }), mul(v, 0));
+  }
 });
 
 test("without a state it starts from zeros", () => {
@@ -332,8 +368,15 @@ test("in the program of its gradient it is one equation and its pullback another
 
 test("nothing in it grows with n²", () => {
   for (const causal of [false, true]) {
-    const field = (q: Tensor, k: Tensor, v: Tensor): Tensor => farField(q, k, v, { features: [elu], causal });
-    growsLinearly(field, (n): [Tensor, Tensor, Tensor] => [ones([1, 1, n, 4]), ones([1, 1, n, 4]), ones([1, 1, n, 4])]);
+    for (const beyond of [0, 3]) {
+      const field = (q: Tensor, k: Tensor, v: Tensor): Tensor => farField(q, k, v, { features: [elu], causal, beyond });
+      const args = (n: number): [Tensor, Tensor, Tensor] => [
+        ones([1, 1, n, 4]),
+        ones([1, 1, n, 4]),
+        ones([1, 1, n, 4]),
+      ];
+      growsLinearly(field, args);
+    }
   }
 });
 
@@ -354,6 +397,14 @@ test("what does not fit is refused, with the remedy", () => {
       {
         name: "RangeError",
         message: "farField: expected at least one feature map, got none; pass features: [featureMaps.elu]",
+      },
+    ],
+    [{ beyond: 1.5 }, { name: "RangeError", message: "farField: expected beyond to be an integer ≥ 0, got 1.5" }],
+    [
+      { beyond: 2, state },
+      {
+        name: "RangeError",
+        message: "farField: expected beyond=0 where there is a state, got 2; give keys that have left the band",
       },
     ],
     [{ eps: -1 }, { name: "RangeError", message: "farField: expected eps ≥ 0, got -1" }],

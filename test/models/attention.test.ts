@@ -49,6 +49,9 @@ const kinds: readonly (AttentionOptions & { readonly causal?: boolean })[] = [
   { kind: "fmm", bandwidth: 2, relativeBias: true, rotary: true, kernels: ["elu", "softplus"], causal: true },
   { kind: "fmm", bandwidth: 2, blend: "paper", normalizer: "lra" },
   { kind: "fmm", bandwidth: 2, kernels: ["elu", "eluFlip"], blend: channelwise(), normalizer: "copy", causal: true },
+  { kind: "fmm", bandwidth: 3, kernels: ["elu", "tanh"], disjoint: true },
+  { kind: "fmm", bandwidth: 2, disjoint: true, causal: true },
+  { kind: "fmm-fast-weight", bandwidth: 2, kernels: ["elu", "elu"], normalizer: "lm", disjoint: true, causal: true },
   { kind: "fast-weight", causal: true },
   { kind: "fast-weight", kernels: ["elu"], normalizer: "lm", causal: true },
   { kind: "fmm-fast-weight", bandwidth: 2, relativeBias: true, normalizer: "rms", causal: true },
@@ -131,6 +134,11 @@ test("a kind is its dense definition: softmax, linear, band, and both fields by 
     const [near, far] = [p.blend.near, p.blend.far].map((w) => reshape(w as Tensor, [heads, 1, 1]));
     const band = oracles.nearField(rotary(a), rotary(c), e, { bandwidth: 3 });
     return add(mul(near, band), mul(far, oracles.farField(a, c, e, { features: [elu] })));
+  });
+  check({ kind: "fmm", bandwidth: 3, disjoint: true }, (p, a, c, e) => {
+    const [near, far] = [p.blend.near, p.blend.far].map((w) => reshape(w as Tensor, [heads, 1, 1]));
+    const band = oracles.nearField(a, c, e, { bandwidth: 3 });
+    return add(mul(near, band), mul(far, oracles.farField(a, c, e, { features: [elu], beyond: 3 })));
   });
   check({ kind: "fmm", bandwidth: 3, blend: "paper" }, (p, a, c, e) => {
     const [near, far] = [p.blend.near, p.blend.far].map((w) => sigmoid(reshape(w as Tensor, [heads, 1, 1])));

@@ -37,6 +37,7 @@ import { shaken } from "./parameters.ts";
 const sizes = { vocabulary: 7, length: 9, width: 8, heads: 2, hidden: 12, layers: 2, std: 1 } as const;
 
 const kernels = fc.subarray(["elu", "eluFlip", "sigmoid"] as const, { minLength: 1 });
+const disjoint = fc.boolean();
 const switches = { bandwidth: fc.integer({ min: 1, max: 5 }), relativeBias: fc.boolean(), rotary: fc.boolean() };
 const normalizer = fc.constantFrom("paper", "lra", "lm", "copy", "rms", "none");
 const attentions: fc.Arbitrary<AttentionOptions> = fc.oneof(
@@ -47,6 +48,7 @@ const attentions: fc.Arbitrary<AttentionOptions> = fc.oneof(
     kind: fc.constantFrom("fmm", "fmm-fast-weight"),
     kernels,
     normalizer,
+    disjoint,
     ...switches,
     blend: fc.constantFrom("near-first", "paper"),
   }),

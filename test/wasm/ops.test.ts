@@ -139,6 +139,7 @@ test("the far field", () => {
   const options = fc.record({
     causal: fc.boolean(),
     masked: fc.boolean(),
+    beyond: fc.constantFrom(0, 0, 1, 5),
     normalizer: fc.constantFrom("none", "sum", "rms") as fc.Arbitrary<"none" | "sum" | "rms">,
     maps: fc.constantFrom(["elu"], ["elu", "tanh"], ["sigmoid"]) as fc.Arbitrary<(keyof typeof featureMaps)[]>,
     eps: fc.constantFrom(0, 1e-6),
@@ -151,13 +152,11 @@ test("the far field", () => {
   const law = fc.property(several, ([s, { masked, maps, ...rule }]) => {
     const view = inHeads(s);
     const mask = masked ? maskOf(s) : null;
+    const features = maps.map((name) => featureMaps[name]);
     const op = (q: Tensor, k: Tensor, v: Tensor): unknown =>
-      farField(view(q), view(k), view(v), {
-        ...rule,
-        features: maps.map((name) => featureMaps[name]),
-        mask,
-        returnState: true,
-      });
+      rule.beyond > 0
+        ? farField(view(q), view(k), view(v), { ...rule, features, mask })
+        : farField(view(q), view(k), view(v), { ...rule, features, mask, returnState: true });
     runsAlike(op, [heads(s, s.d, 0), heads(s, s.d, 1), heads(s, s.m, 2)], engines, { tolerance: 1e-5 });
   });
   fc.assert(law, runs);

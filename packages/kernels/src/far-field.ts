@@ -16,7 +16,7 @@ import {
 } from "@fmmformer/autodiff";
 import { checkTokens } from "./check-tokens.ts";
 import { type FeatureMap, l1Normalized } from "./feature-maps.ts";
-import { lowRankField } from "./low-rank-field.ts";
+import { lowRankField, lowRankFieldBeyond } from "./low-rank-field.ts";
 import { promoteFloats } from "./promote-floats.ts";
 import { shown } from "./shown.ts";
 
@@ -38,6 +38,8 @@ export interface FarFieldOptions extends FarFieldNorms {
   readonly features: readonly FeatureMap[];
   /** Token i attends to j ≤ i. Default false: to all. */
   readonly causal?: boolean;
+  /** Token i attends to |i − j| ≥ beyond: to what a near field of that bandwidth leaves out. Default 0: to all. Without states. */
+  readonly beyond?: number;
   /** (…b, n), 1 or true keeps a token as key. */
   readonly mask?: Tensor | null;
   /** How the terms are added up: as they are, averaged, or with weights (r), (r, h) or (r, h, m). Default "sum". */
@@ -53,7 +55,7 @@ export interface FarFieldOptions extends FarFieldNorms {
  *
  *     S = Σ_j φ_l(k_j) [v_j, 1]ᵀ,   x_i = Sᵀ φ_l(q_i),   o_i = scale · Σ_l w_l x_{i,1:m} / (max(x_{i,m+1}, 0) + ε)
  *
- * with j over all tokens, or j ≤ i when causal. Masked keys are zeroed after the feature map: what they hold changes
+ * with j over all tokens, or j ≤ i when causal, or those beyond a band. Masked keys are zeroed after the feature map: what they hold changes
  * nothing, NaN included. A row that attends to nothing gives exactly 0 and has gradient 0, also for ε = 0. The max
  * matters only to feature maps of both signs, whose row sums can vanish.
  *
@@ -61,7 +63,7 @@ export interface FarFieldOptions extends FarFieldNorms {
  * @param k - (…b, h, n, d)
  * @param v - (…b, h, n, m)
  * @returns (…b, h, n, m), in O(r·n·f·m) time and O(r·n·m) extra memory; with `returnState` the state too
- * @throws ShapeError when sizes differ, RangeError for no feature map or ε < 0
+ * @throws ShapeError when sizes differ, RangeError for no feature map, ε < 0, or a band to leave out that is no integer ≥ 0 or has a state beside it
  * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, https://arxiv.org/abs/2108.02347
  */
 export function farField(
@@ -78,7 +80,7 @@ export function farField(
 ): Tensor;
 export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptions): Tensor | [Tensor, Tensor] {
   const { features, mask = null, state = null, combine = "sum" } = options;
-  const { causal = false, featureNorm = "none", normalizer = "sum", eps = 1e-6, scale = 1 } = options;
+  const { causal = false, beyond = 0, featureNorm = "none", normalizer = "sum", eps = 1e-6, scale = 1 } = options;
   checkTokens("farField", q, k, v, mask);
   expectOneOf("featureNorm", featureNorm, ["none", "l1"]);
   expectOneOf("normalizer", normalizer, ["none", "sum", "rms"]);
@@ -86,17 +88,24 @@ export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptio
   if (features.length === 0)
     throw new RangeError("farField: expected at least one feature map, got none; pass features: [featureMaps.elu]");
   if (!(eps >= 0)) throw new RangeError(`farField: expected eps ≥ 0, got ${eps}`);
+  if (!Number.isInteger(beyond) || beyond < 0)
+    throw new RangeError(`farField: expected beyond to be an integer ≥ 0, got ${beyond}`);
+  if (beyond > 0 && (state || options.returnState))
+    throw new RangeError(
+      `farField: expected beyond=0 where there is a state, got ${beyond}; give keys that have left the band`,
+    );
   const weights = typeof combine === "string" ? null : weightsOf(combine, features.length, v);
   const [x, y, z, s, w] = promoteFloats([q, k, v, state, weights]);
   const rule = { causal, divide: normalizer === "sum", eps: normalizer === "sum" ? eps : 0 };
   const mapped = { features, featureNorm };
-  const [read, last] = lowRankField(featuresOf(x, mapped), keysOf(y, mask, mapped), shown(z, mask), s, rule);
+  const rows = [featuresOf(x, mapped), keysOf(y, mask, mapped), shown(z, mask)] as const;
+  const [read, last] = beyond > 0 ? [lowRankFieldBeyond(...rows, beyond, rule)] : lowRankField(...rows, s, rule);
   const terms = normalizer === "rms" ? rmsRows(read, eps) : read; // (…b, h, r, n, m)
   const o = mul(
     sum(w ? mul(terms, beside(w)) : terms, { axis: -3 }),
     combine === "mean" ? scale / features.length : scale,
   );
-  return options.returnState ? [o, last] : o;
+  return options.returnState && last ? [o, last] : o;
 }
 
 function expectOneOf(option: string, value: string, known: readonly string[]): void {

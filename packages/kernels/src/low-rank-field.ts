@@ -22,6 +22,7 @@ import {
 } from "@fmmformer/autodiff";
 import { causalProduct } from "./causal-product.ts";
 import { expectShape } from "./expect-shape.ts";
+import { shifted } from "./shifted.ts";
 
 /** The static parameters of the op. */
 export interface LowRankRule {
@@ -57,6 +58,20 @@ export function lowRankField(
     expectShape("farField", "state", state, k.shape.slice(0, -4), { h, r, f, "m+1": v.shape[v.shape.length - 1] + 1 });
   }
   return lowRankOp(q, k, v, state, rule);
+}
+
+/**
+ * The same for keys with |i − j| ≥ beyond, of both sides or before: sums that run so far behind, so that nothing is added that must be taken away.
+ *
+ * @returns t (…b, h, r, n, m)
+ */
+export function lowRankFieldBeyond(q: Tensor, k: Tensor, v: Tensor, beyond: number, rule: LowRankRule): Tensor {
+  const values = repeated(withOne(v), q);
+  const read = (by: number): Tensor =>
+    causalProduct(q, shifted(k, by), shifted(values, by), null, { reverse: by < 0 })[0];
+  const x = rule.causal ? read(beyond) : add(read(beyond), read(-beyond));
+  const [terms, weights] = split(x, [v.shape[v.shape.length - 1]], { axis: -1 });
+  return rule.divide ? divided(terms, divisorOf(weights, rule)) : terms;
 }
 
 // With h the cotangent of the rows x that were read, and R that of the last state and of all that read it:

@@ -4,6 +4,8 @@ import {
   concat,
   div,
   expandDims,
+  greaterEqual,
+  iota,
   matmul,
   maximum,
   mean,
@@ -14,6 +16,7 @@ import {
   split,
   sqrt,
   stack,
+  sub,
   sum,
   swapAxes,
   type Tensor,
@@ -26,15 +29,16 @@ import type { FeatureMap } from "../feature-maps.ts";
 
 /** The far field with all n² weights of each feature map written out. */
 export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptions): Tensor {
-  const { features, causal, state, normalizer = "sum", eps = 1e-6, scale = 1, combine = "sum" } = options;
+  const { features, causal, beyond = 0, state, normalizer = "sum", eps = 1e-6, scale = 1, combine = "sum" } = options;
   const m = v.shape[v.shape.length - 1];
   const terms = features.map((map, l) => {
     const queries = featuresOf(q, map, options);
     const weights = matmul(queries, swapAxes(keysOf(k, map, options), -1, -2));
-    const seen = causal ? tril(weights) : weights; // (…b, h, n, n)
+    const all = causal ? tril(weights) : weights; // (…b, h, n, n)
+    const seen = where(beyondBand(all.shape[all.shape.length - 1], beyond), all, 0);
     const rows = concat([matmul(seen, v), sum(seen, { axis: -1, keepDims: true })], { axis: -1 });
-    const all = state ? add(rows, matmul(queries, take(state, l, { axis: -3 }))) : rows;
-    const [values, total] = split(all, [m], { axis: -1 });
+    const read = state ? add(rows, matmul(queries, take(state, l, { axis: -3 }))) : rows;
+    const [values, total] = split(read, [m], { axis: -1 });
     if (normalizer === "none") return values;
     if (normalizer === "sum") return div(values, add(maximum(total, 0), eps));
     return div(values, sqrt(add(mean(mul(values, values), { axis: -1, keepDims: true }), eps)));
@@ -42,6 +46,12 @@ export function farField(q: Tensor, k: Tensor, v: Tensor, options: FarFieldOptio
   const weighted = terms.map((o, l) => mul(mul(o, typeof combine === "string" ? 1 : weightOf(combine, l)), scale));
   const total = weighted.reduce((x, y) => add(x, y));
   return combine === "mean" ? div(total, features.length) : total;
+}
+
+/** Which of (n, n) pairs have |i − j| ≥ beyond. */
+function beyondBand(n: number, beyond: number): Tensor {
+  const apart = abs(sub(iota(n), expandDims(iota(n), -1)));
+  return greaterEqual(apart, beyond);
 }
 
 /** That of feature map l beside (…b, h, n, m). */

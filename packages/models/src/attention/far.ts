@@ -9,6 +9,8 @@ export interface FarOptions {
   /** φ_l, one for each kernel */
   readonly features: readonly FeatureMap[];
   readonly rule: FarFieldRule;
+  /** The bandwidth of the near field whose keys are left out; 0 where none are */
+  readonly beyond: number;
 }
 
 /** What a far field learns: nothing, but with fast weights. */
@@ -28,7 +30,7 @@ export interface Far<State = unknown> {
   apply(params: FarParams, q: Tensor, k: Tensor, v: Tensor, call: FarCall): Tensor;
   /** What it remembers before the first token. */
   start(options: Required<StartOptions>): State;
-  /** The same for tokens of a sequence of `length` that go on from a state, and the state behind them. */
+  /** The same for tokens of a sequence of `length` that go on from a state, and the state behind them. No key of theirs is left out. */
   goOn(
     params: FarParams,
     q: Tensor,
@@ -39,7 +41,7 @@ export interface Far<State = unknown> {
 }
 
 /** Low-rank attention, a term for each feature map. */
-export function far({ features, rule }: FarOptions, sizes: AttentionSizes): Far<Tensor> {
+export function far({ features, rule, beyond }: FarOptions, sizes: AttentionSizes): Far<Tensor> {
   const { causal, heads, headWidth } = sizes;
 
   /** How a far field of n tokens is scaled and added up. */
@@ -55,13 +57,13 @@ export function far({ features, rule }: FarOptions, sizes: AttentionSizes): Far<
     init: () => ({}),
     apply(_, q, k, v, { mask = null, weights }) {
       const [n, d] = q.shape.slice(-2);
-      return farField(q, k, v, { ...options(weights, n, d), mask }); // (…b, h, n, m)
+      return farField(q, k, v, { ...options(weights, n, d), mask, beyond }); // (…b, h, n, m)
     },
     start: ({ batch, dtype }) =>
       zeros([...batch, heads, features.length, featureWidth(features[0], headWidth), headWidth + 1], { dtype }),
-    goOn(_, q, k, v, { weights, state, length }) {
+    goOn(_, q, k, v, { mask = null, weights, state, length }) {
       const d = q.shape[q.shape.length - 1];
-      return farField(q, k, v, { ...options(weights, length, d), state, returnState: true });
+      return farField(q, k, v, { ...options(weights, length, d), mask, state, returnState: true });
     },
   };
 }

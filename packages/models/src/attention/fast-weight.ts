@@ -17,6 +17,7 @@ import { type LinearParams, linear } from "../layers/linear.ts";
 import type { AttentionSizes } from "./attention.ts";
 import { weighted } from "./blend.ts";
 import { type Far, type FarCall, type FarOptions, type FarParams, far, featureWidth } from "./far.ts";
+import { shiftedTokens } from "./leaving-tokens.ts";
 
 /** What the delta rule has written. */
 interface Written {
@@ -41,14 +42,14 @@ export interface FastWeightState extends Written {
  * @throws RangeError when attention is not causal: the memory is written in order
  * @see Schlag, Irie, Schmidhuber (2021), Linear transformers are secretly fast weight programmers, https://arxiv.org/abs/2102.11174
  */
-export function fastWeight({ features, rule }: FarOptions, sizes: AttentionSizes): Far<FastWeightState> {
+export function fastWeight({ features, rule, beyond }: FarOptions, sizes: AttentionSizes): Far<FastWeightState> {
   const { width, heads, headWidth, causal, init = "torch" } = sizes;
   if (!causal) {
     throw new RangeError("attention: expected causal attention for fast weights, got bidirectional; set causal: true");
   }
   const [feature, ...others] = features;
   const beta = linear({ inputs: width, outputs: heads, bias: false, init });
-  const rest = others.length > 0 ? far({ features: others, rule }, sizes) : null;
+  const rest = others.length > 0 ? far({ features: others, rule, beyond }, sizes) : null;
 
   /** The term of the delta rule, and what is remembered behind it. */
   function corrected(
@@ -73,7 +74,13 @@ export function fastWeight({ features, rule }: FarOptions, sizes: AttentionSizes
   return {
     init: (key) => ({ beta: beta.init(key) }),
     apply(params, q, k, v, call) {
-      const [own] = corrected(params, [q, k, v], call, { state: null, n: q.shape[q.shape.length - 2] });
+      const late = beyond > 0 ? shiftedTokens(k, v, call, beyond) : { k, v };
+      const [own] = corrected(
+        params,
+        [q, late.k, late.v],
+        { ...call, ...late },
+        { state: null, n: q.shape[q.shape.length - 2] },
+      );
       return rest ? add(own, rest.apply({}, q, k, v, { ...call, weights: call.weights.slice(1) })) : own;
     },
     start(options) {

@@ -3,6 +3,7 @@ import type { Attention, AttentionRecurrence, AttentionSizes } from "./attention
 import { type Blend, type BlendParams, blendFields, fieldWeights, initBlend, kernelWeights } from "./blend.ts";
 import { type Far, type FarOptions, type FarParams, far } from "./far.ts";
 import { fastWeight } from "./fast-weight.ts";
+import { type LeavingTokens, leave, noneLeaving } from "./leaving-tokens.ts";
 import { type NearOptions, type NearParams, near } from "./near.ts";
 
 export interface FmmOptions extends NearOptions, FarOptions {
@@ -21,6 +22,8 @@ export interface FmmParams {
 export interface FmmState {
   readonly near: unknown;
   readonly far: unknown;
+  /** What the near field sees and the far field does not yet, where they are disjoint */
+  readonly leaving: LeavingTokens | null;
 }
 
 /**
@@ -33,7 +36,7 @@ export interface FmmState {
  * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, section 3, https://arxiv.org/abs/2108.02347
  */
 export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmParams> {
-  const { blend, features } = options;
+  const { blend, features, beyond } = options;
   const nearby = blend.near === 0 ? undefined : near(options, sizes);
   const away: Far | undefined =
     blend.far === 0 || features.length === 0 ? undefined : (options.fastWeight ? fastWeight : far)(options, sizes);
@@ -56,14 +59,19 @@ export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmPa
     recurrence(length): AttentionRecurrence<FmmParams, FmmState> {
       const walk = nearby?.recurrence?.(length);
       return {
-        start: (options) => ({ near: walk?.start(options) ?? null, far: away?.start(options) ?? null }),
+        start: (options) => ({
+          near: walk?.start(options) ?? null,
+          far: away?.start(options) ?? null,
+          leaving: away && beyond > 0 ? noneLeaving(beyond, sizes, options) : null,
+        }),
         step(params, q, k, v, call, state) {
           const weights = kernelWeights(blend, params.blend, features.length);
           const [close, nextNear] = walk?.step(params.near as NearParams, q, k, v, call, state.near) ?? [];
-          const [distant, nextFar] =
-            away?.goOn(params.far as FarParams, q, k, v, { ...call, weights, state: state.far, length }) ?? [];
+          const seen = state.leaving ? leave({ k, v, x: call.x }, state.leaving) : { k, v, x: call.x, leaving: null };
+          const farCall = { ...seen, weights, state: state.far, length };
+          const [distant, nextFar] = away?.goOn(params.far as FarParams, q, seen.k, seen.v, farCall) ?? [];
           const o = blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, 1, m)
-          return [o, { near: nextNear ?? null, far: nextFar ?? null }];
+          return [o, { near: nextNear ?? null, far: nextFar ?? null, leaving: seen.leaving }];
         },
       };
     },

@@ -25,6 +25,8 @@ export interface AttentionOptions {
   readonly blend?: BlendName | Blend;
   /** How the far field is scaled; "paper" unless told, "rms" with fast weights */
   readonly normalizer?: NormalizerName | FarFieldRule;
+  /** Whether the far field leaves out what the near field sees, so that no token counts twice; false unless told */
+  readonly disjoint?: boolean;
   /** Whether each diagonal of the band learns what it adds to the scores; false unless told */
   readonly relativeBias?: boolean;
   /** Whether queries and keys of a softmax are turned by their place; false unless told. The far field sees them as they are */
@@ -40,6 +42,7 @@ export const attentionOptionNames: readonly (keyof AttentionOptions)[] = [
   "kernels",
   "blend",
   "normalizer",
+  "disjoint",
   "relativeBias",
   "rotary",
   "dropout",
@@ -54,7 +57,7 @@ export function attention(options: AttentionOptions, sizes: AttentionSizes): Att
   checkOptions("attention", options, attentionOptionNames);
   const kind = checkName("attention", "kind", options.kind, kinds);
   const delta = kind === "fast-weight" || kind === "fmm-fast-weight";
-  const { bandwidth = 16, relativeBias = false, rotary = false, dropout = 0 } = options;
+  const { bandwidth = 16, disjoint = false, relativeBias = false, rotary = false, dropout = 0 } = options;
   if (kind === "softmax") return softmax({ rotary, dropout }, sizes);
   if (!Number.isInteger(bandwidth) || bandwidth < 1) {
     throw new RangeError(`attention: expected bandwidth to be an integer ≥ 1, got ${bandwidth}`);
@@ -65,7 +68,8 @@ export function attention(options: AttentionOptions, sizes: AttentionSizes): Att
     throw new RangeError(`attention: expected ${blend.kernels.length} kernels for the blend, got ${features.length}`);
   }
   const rule = farFieldRule(options.normalizer ?? (delta ? "rms" : "paper"));
-  return fmm({ bandwidth, relativeBias, rotary, dropout, features, rule, blend, fastWeight: delta }, sizes);
+  const beyond = disjoint && blend.near !== 0 ? bandwidth : 0;
+  return fmm({ bandwidth, relativeBias, rotary, dropout, features, rule, beyond, blend, fastWeight: delta }, sizes);
 }
 
 function blendOf(kind: Exclude<AttentionKind, "softmax">, blend: BlendName | Blend): Blend {

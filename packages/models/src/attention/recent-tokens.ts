@@ -6,8 +6,8 @@ import {
   iota,
   matmul,
   mul,
-  slice,
   softmax,
+  split,
   swapAxes,
   type Tensor,
   tensor,
@@ -59,12 +59,10 @@ export function attendToRecent(
   const weights = softmax(where(been, bias ? add(scores, expandDims(bias, -2)) : scores, -Infinity), { axis: -1 });
   return [
     matmul(weights, values),
-    { keys: behindFirst(keys), values: behindFirst(values), count: add(recent.count, 1) },
+    {
+      keys: split(keys, [1], { axis: -2 })[1],
+      values: split(values, [1], { axis: -2 })[1],
+      count: add(recent.count, 1),
+    },
   ];
-}
-
-/** Rows but the first. */
-function behindFirst(x: Tensor): Tensor {
-  const first = x.shape.map((_, axis) => (axis === x.shape.length - 2 ? 1 : 0));
-  return slice(x, first, x.shape);
 }
