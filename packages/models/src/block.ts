@@ -7,9 +7,9 @@ import {
 import { checkName } from "./known-name.ts";
 import { dropout } from "./layers/dropout.ts";
 import { type Activation, type FeedForwardParams, feedForward } from "./layers/feed-forward.ts";
-import type { Layer } from "./layers/layer.ts";
+import type { Layer, Recurrence } from "./layers/layer.ts";
 import { type NormName, type NormParams, norm } from "./layers/norm.ts";
-import { type Recurrence, recurrence } from "./layers/recurrence.ts";
+import { recurrence } from "./layers/recurrence.ts";
 
 /** Whether a block normalises what goes into its two parts, or what comes out of its two sums. */
 export type NormOrder = "pre" | "post";

@@ -1,9 +1,9 @@
 import { expandDims, random, where } from "@fmmformer/autodiff";
 import { type BlockOptions, type BlockParams, block } from "./block.ts";
 import { dropout as drop } from "./layers/dropout.ts";
-import type { Layer } from "./layers/layer.ts";
+import type { Layer, Recurrence } from "./layers/layer.ts";
 import { type NormParams, norm } from "./layers/norm.ts";
-import { type Recurrence, recurrence } from "./layers/recurrence.ts";
+import { recurrence } from "./layers/recurrence.ts";
 import { type TokenEmbeddingOptions, type TokenEmbeddingParams, tokenEmbedding } from "./layers/token-embedding.ts";
 
 export interface EncoderOptions extends BlockOptions, TokenEmbeddingOptions {

@@ -53,7 +53,7 @@ export {
   feedForward,
 } from "./layers/feed-forward.ts";
 export type { InitialName } from "./layers/initial.ts";
-export type { Call, Layer } from "./layers/layer.ts";
+export type { Call, Layer, Recurrence, StartOptions } from "./layers/layer.ts";
 export { type LayerNormOptions, type LayerNormParams, layerNorm } from "./layers/layer-norm.ts";
 export { type LinearOptions, type LinearParams, linear } from "./layers/linear.ts";
 export { type NormName, type NormParams, norm } from "./layers/norm.ts";
@@ -64,7 +64,7 @@ export {
   type SinusoidOptions,
   sinusoids,
 } from "./layers/positions.ts";
-export { type Recurrence, recurrence, type StartOptions } from "./layers/recurrence.ts";
+export { recurrence } from "./layers/recurrence.ts";
 export { type RmsNormParams, rmsNorm } from "./layers/rms-norm.ts";
 export {
   type PositionsName,

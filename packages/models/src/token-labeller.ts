@@ -1,9 +1,9 @@
 import { add, matmul, random, type Tensor, transpose, zeros } from "@fmmformer/autodiff";
 import { type EncoderOptions, type EncoderParams, encoder } from "./encoder.ts";
 import { adaptiveSoftmax, type ClusterParams } from "./layers/adaptive-softmax.ts";
-import type { Layer } from "./layers/layer.ts";
+import type { Layer, Recurrence } from "./layers/layer.ts";
 import { type LinearParams, linear } from "./layers/linear.ts";
-import { type Recurrence, recurrence } from "./layers/recurrence.ts";
+import { recurrence } from "./layers/recurrence.ts";
 import type { Model } from "./model.ts";
 
 export interface TokenLabellerOptions extends EncoderOptions {

@@ -1,7 +1,6 @@
 import type { Tensor } from "@fmmformer/autodiff";
 import type { InitialName } from "../layers/initial.ts";
-import type { Call } from "../layers/layer.ts";
-import type { StartOptions } from "../layers/recurrence.ts";
+import type { Call, StartOptions } from "../layers/layer.ts";
 
 /** What attention is told besides queries, keys and values. */
 export interface AttentionCall extends Call {

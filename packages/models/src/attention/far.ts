@@ -1,7 +1,7 @@
 import { broadcastTo, full, type Scalar, squeeze, stack, type Tensor, zeros } from "@fmmformer/autodiff";
 import { type FeatureMap, farField } from "@fmmformer/kernels";
+import type { StartOptions } from "../layers/layer.ts";
 import type { LinearParams } from "../layers/linear.ts";
-import type { StartOptions } from "../layers/recurrence.ts";
 import type { AttentionCall, AttentionSizes } from "./attention.ts";
 import type { FarFieldRule } from "./far-field-rule.ts";
 

@@ -13,7 +13,7 @@ import {
   zeros,
 } from "@fmmformer/autodiff";
 import { shifted } from "@fmmformer/kernels";
-import type { StartOptions } from "../layers/recurrence.ts";
+import type { StartOptions } from "../layers/layer.ts";
 import type { AttentionCall, AttentionSizes } from "./attention.ts";
 
 // Where fields are disjoint, a token comes to the far field when it leaves the band.

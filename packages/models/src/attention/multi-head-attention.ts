@@ -1,8 +1,8 @@
 import { random, reshape, swapAxes, type Tensor } from "@fmmformer/autodiff";
 import type { InitialName } from "../layers/initial.ts";
-import type { Layer } from "../layers/layer.ts";
+import type { Layer, Recurrence } from "../layers/layer.ts";
 import { type LinearParams, linear } from "../layers/linear.ts";
-import { expectOneToken, type Recurrence } from "../layers/recurrence.ts";
+import { expectOneToken } from "../layers/recurrence.ts";
 import type { Attention, AttentionRecurrence } from "./attention.ts";
 import { type AttentionOptions, attention } from "./kinds.ts";
 

@@ -14,7 +14,7 @@ import {
   where,
   zeros,
 } from "@fmmformer/autodiff";
-import type { StartOptions } from "../layers/recurrence.ts";
+import type { StartOptions } from "../layers/layer.ts";
 import type { AttentionSizes } from "./attention.ts";
 
 /** The keys and values of the last tokens, the earliest first. */

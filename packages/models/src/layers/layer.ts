@@ -1,5 +1,4 @@
-import type { Tensor } from "@fmmformer/autodiff";
-import type { Recurrence } from "./recurrence.ts";
+import type { DType, Tensor } from "@fmmformer/autodiff";
 
 /** What a layer is told besides its input. */
 export interface Call {
@@ -16,4 +15,26 @@ export interface Layer<Params> {
   apply(params: Params, x: Tensor, call?: Call): Tensor;
   /** The layer token by token, for a sequence of `length` in all; absent where it needs what comes later. Asked for by `recurrence`. */
   recurrence?(length: number): Recurrence<Params>;
+}
+
+/** What a sequence starts as. */
+export interface StartOptions {
+  /** (…b) the axes before that of tokens; none unless told */
+  readonly batch?: readonly number[];
+  /** That of the parameters; "float32" unless told */
+  readonly dtype?: DType;
+}
+
+/** A causal layer as a function of one token and of what is remembered of those before: a tree of tensors, whose form stays. */
+export interface Recurrence<Params, State = unknown> {
+  /** What is remembered before the first token. */
+  start(options?: StartOptions): State;
+  /**
+   * Take the next token.
+   *
+   * @param x - tokens (…b, 1), or (…b, 1, c) what they became
+   * @returns row i of what `apply` makes of a whole sequence, (…b, 1, …), and what is remembered then
+   * @throws ShapeError when there is more than one token
+   */
+  step(params: Params, x: Tensor, state: State): readonly [y: Tensor, state: State];
 }

@@ -1,27 +1,5 @@
-import { type DType, ShapeError, showShape, type Tensor } from "@fmmformer/autodiff";
-import type { Layer } from "./layer.ts";
-
-/** What a sequence starts as. */
-export interface StartOptions {
-  /** (…b) the axes before that of tokens; none unless told */
-  readonly batch?: readonly number[];
-  /** That of the parameters; "float32" unless told */
-  readonly dtype?: DType;
-}
-
-/** A causal layer as a function of one token and of what is remembered of those before: a tree of tensors, whose form stays. */
-export interface Recurrence<Params, State = unknown> {
-  /** What is remembered before the first token. */
-  start(options?: StartOptions): State;
-  /**
-   * Take the next token.
-   *
-   * @param x - tokens (…b, 1), or (…b, 1, c) what they became
-   * @returns row i of what `apply` makes of a whole sequence, (…b, 1, …), and what is remembered then
-   * @throws ShapeError when there is more than one token
-   */
-  step(params: Params, x: Tensor, state: State): readonly [y: Tensor, state: State];
-}
+import { ShapeError, showShape, type Tensor } from "@fmmformer/autodiff";
+import type { Layer, Recurrence } from "./layer.ts";
 
 /**
  * A causal layer token by token, in time and memory that do not grow with the tokens before:

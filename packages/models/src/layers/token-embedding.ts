@@ -2,9 +2,9 @@ import { add, broadcastTo, concat, iota, mul, random, sub, type Tensor, take, te
 import { checkName } from "../known-name.ts";
 import { dropout } from "./dropout.ts";
 import { type EmbeddingParams, embedding } from "./embedding.ts";
-import type { Layer } from "./layer.ts";
+import type { Layer, Recurrence } from "./layer.ts";
 import { learnedPositions, waves } from "./positions.ts";
-import { expectOneToken, type Recurrence } from "./recurrence.ts";
+import { expectOneToken } from "./recurrence.ts";
 
 /**
  * How tokens are told where they are: a learned table; sines and cosines, added or put beside the token, which then has half the width; the

@@ -1,12 +1,12 @@
 import { appendFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type EventContent, eventRecord } from "./event-record.ts";
-import type { MetricsLine } from "./metrics.ts";
 import { writeOrTell } from "./run-error.ts";
 
-/** Metrics for TensorBoard, of which the last ones may wait in memory. */
+/** What was measured, for TensorBoard; the last may wait in memory. */
 export interface EventFile {
-  add(line: MetricsLine): void;
+  /** Tell numbers by their tags. */
+  add(step: number, values: { readonly [tag: string]: number }): void;
   /** Write what waits. */
   flush(): void;
 }
@@ -39,17 +39,5 @@ export function openEventFile(out: string, step: number): EventFile {
   record("version", 0);
   if (before !== undefined) record("start", step + 1);
   flush();
-  return { add: (line) => record(valuesOf(line), line.step), flush };
-}
-
-function valuesOf(line: MetricsLine): { readonly [tag: string]: number } {
-  const { kind, loss, accuracy } = line;
-  if (kind !== "step") return { [`${kind}/loss`]: loss, [`${kind}/accuracy`]: accuracy };
-  const { learningRate, tokensPerSecond } = line;
-  return {
-    "train/loss": loss,
-    "train/accuracy": accuracy,
-    "train/learningRate": learningRate,
-    "train/tokensPerSecond": tokensPerSecond,
-  };
+  return { add: (at, values) => record(values, at), flush };
 }

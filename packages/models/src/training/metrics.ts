@@ -63,7 +63,7 @@ export function openMetrics(path: string, step: number): Metrics {
     add(line) {
       lines.push(line);
       waiting += format(line);
-      events.add(line);
+      events.add(line.step, valuesOf(line));
       if (line.kind !== "step" || performance.now() - flushed > 1000) flush();
     },
     flush,
@@ -90,4 +90,17 @@ export function readMetrics(path: string): MetricsLine[] {
 
 function format(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
+}
+
+/** The numbers of a line by their tags. */
+function valuesOf(line: MetricsLine): { readonly [tag: string]: number } {
+  const { kind, loss, accuracy } = line;
+  if (kind !== "step") return { [`${kind}/loss`]: loss, [`${kind}/accuracy`]: accuracy };
+  const { learningRate, tokensPerSecond } = line;
+  return {
+    "train/loss": loss,
+    "train/accuracy": accuracy,
+    "train/learningRate": learningRate,
+    "train/tokensPerSecond": tokensPerSecond,
+  };
 }
