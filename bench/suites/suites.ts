@@ -9,6 +9,7 @@ import { near } from "./near.ts";
 import { scaling } from "./scaling.ts";
 import { softmax } from "./softmax.ts";
 import { step } from "./step.ts";
+import { writing } from "./writing.ts";
 
 /** All suites, by the name on the command line. */
 export const suites: { readonly [name: string]: Suite } = {
@@ -20,6 +21,7 @@ export const suites: { readonly [name: string]: Suite } = {
   elementwise,
   scaling,
   gpu: gpuModes,
+  writing,
   compile,
   import: importing,
 };
