@@ -3,11 +3,13 @@ import { test } from "node:test";
 import {
   add,
   checkGradients,
+  concat,
   matmul,
   mul,
   random,
   reshape,
   sigmoid,
+  slice,
   softmax,
   swapAxes,
   type Tensor,
@@ -209,6 +211,24 @@ test("a feature map and a rule of a user's own take the place of ours", () => {
     oracles.farField(q, k, v, { features: [square], ...rule() }),
     { tolerance: 1e-12 },
   );
+});
+
+test("disjoint fast weights read what the delta rule had written a band before", () => {
+  const options: AttentionOptions = {
+    ...{ kind: "fmm-fast-weight", bandwidth: 2, disjoint: true, normalizer: "none", blend: { near: 1, far: 1 } },
+  };
+  const causal = { ...sizes, causal: true };
+  const both = attention(options, causal) as Attention<FmmParams>;
+  const params = shaken(both.init(key));
+  const { unitSilu } = featureMaps;
+  const rates = swapAxes(sigmoid(matmul(x, params.far?.beta?.weight as Tensor)), -1, -2);
+  const rows = (t: Tensor, from: number, to: number): Tensor => slice(t, [0, 0, from], [b, heads, to]);
+  const before = rows(k, 0, 2);
+  const queries = unitSilu.apply(concat([rows(q, 2, n), before], { axis: -2 }));
+  const [read] = oracles.fastWeight(queries, unitSilu.apply(k), v, rates);
+  const far = concat([mul(rows(v, 0, 2), 0), rows(read, 0, n - 2)], { axis: -2 });
+  const near = oracles.nearField(q, k, v, { bandwidth: 2, causal: true });
+  agree("both fields", both.apply(params, q, k, v, { x }), add(near, far), { tolerance: 1e-11 });
 });
 
 test("what cannot be is refused, with the nearest name", () => {

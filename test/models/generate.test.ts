@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Engine, plain, random, tensor } from "@fmmformer/autodiff";
 import { fmmformer, generate } from "@fmmformer/models";
+import { shaken } from "./parameters.ts";
 
 const sizes = { vocabulary: 12, length: 6, classes: 12, width: 16, layers: 1 } as const;
 const model = fmmformer({
@@ -42,6 +43,26 @@ test("token by token or by whole windows, the text is the same", () => {
         assert.deepEqual(made, generate({ init, apply }, weights, prompt, options), `${kind}, ${window}, ${prompt}`);
       }
     }
+  }
+});
+
+test("parameters may be float64, and classes more than there are tokens", () => {
+  const double = shaken(params);
+  const options = { length: 9, window: 6, temperature: 0 };
+  const { init, apply } = model;
+  assert.deepEqual(generate(model, double, [3], options), generate({ init, apply }, double, [3], options));
+  const rich = fmmformer({
+    ...sizes,
+    vocabulary: 7,
+    classes: 9,
+    length: 8,
+    kind: "label-tokens",
+    causal: true,
+    std: 1,
+  });
+  for (let seed = 0; seed < 8; seed++) {
+    const [last] = generate(rich, rich.init(random.key(1)), [3], { length: 1, window: 8, key: random.key(seed) });
+    assert.ok(last >= 0 && last < 9);
   }
 });
 

@@ -13,8 +13,6 @@ export { type FarFieldPresets, type FarFieldSizes, farFieldPresets } from "./far
 export { type FastWeightOptions, fastWeight } from "./fast-weight.ts";
 export { type FeatureMap, type FeatureMaps, featureMaps, l1Normalized } from "./feature-maps.ts";
 
-export { shifted } from "./shifted.ts";
-
 // What both stand in for
 
 export { type FullAttentionOptions, fullAttention } from "./full-attention.ts";

@@ -3,6 +3,7 @@ import {
   argmax,
   div,
   type Engine,
+  flatten,
   jit,
   random,
   reshape,
@@ -41,7 +42,8 @@ export interface GenerateOptions {
  *
  * @param prompt - ids to begin with, at least one; of more than a window the last ones are read
  * @returns the new ids, without the prompt
- * @throws RangeError when the prompt is empty or a number is out of range / ShapeError when the model does not label tokens
+ * @throws RangeError when the prompt is empty, a number is out of range, or learned positions are fewer than a window has / ShapeError when the
+ *   model does not label tokens
  */
 export function generate<Params>(
   model: Layer<Params>,
@@ -106,6 +108,8 @@ interface Memory {
 /** Read tokens one after the other: a few in each call, so that parameters are not handed over for each. */
 function tokenByToken<Params>(model: Layer<Params>, params: Params, { window, engine, draw }: WriterOptions): Writer {
   const walk = recurrence(model, { length: window });
+  const dtype = flatten(params).leaves.some((x) => (x as Tensor).dtype === "float64") ? "float64" : "float32";
+  // A window is so many times as long: behind it there may be no places to read.
   const few = [8, 4, 2, 1].find((count) => window % count === 0) as number;
   const read = jit(
     (p: Params, begun: Memory, tokens: { readonly id: Tensor; readonly known: Tensor }): [Memory, Tensor] =>
@@ -122,11 +126,11 @@ function tokenByToken<Params>(model: Layer<Params>, params: Params, { window, en
     { engine },
   );
   return (text, { from, known, end }) => {
-    let memory: Memory = { state: walk.start({ batch: [1] }), at: integer(from), drawn: integer(0) };
+    let memory: Memory = { state: walk.start({ batch: [1], dtype }), at: integer(from), drawn: integer(0) };
     for (let at = from; at < end - 1; at += few) {
       const places = Array.from({ length: few }, (_, i) => at + i);
       const id = tensor(Int32Array.from(places, (i) => text[i] ?? 0)); // (few), as what is known
-      const [next, drawn] = read(params, memory, { id, known: tensor(places.map((i) => i < known)) });
+      const [next, drawn] = read(params, memory, { id, known: tensor(places.map((i) => i < known || i >= end - 1)) });
       memory = next;
       for (const [i, place] of places.entries())
         if (place + 1 >= known && place + 1 < end) text[place + 1] = drawn.data[i];

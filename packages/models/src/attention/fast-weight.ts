@@ -17,7 +17,7 @@ import { type LinearParams, linear } from "../layers/linear.ts";
 import type { AttentionSizes } from "./attention.ts";
 import { weighted } from "./blend.ts";
 import { type Far, type FarCall, type FarOptions, type FarParams, far, featureWidth } from "./far.ts";
-import { shiftedTokens } from "./leaving-tokens.ts";
+import { leftTokens } from "./leaving-tokens.ts";
 
 /** What the delta rule has written. */
 interface Written {
@@ -74,11 +74,11 @@ export function fastWeight({ features, rule, beyond }: FarOptions, sizes: Attent
   return {
     init: (key) => ({ beta: beta.init(key) }),
     apply(params, q, k, v, call) {
-      const late = beyond > 0 ? shiftedTokens(k, v, call, beyond) : { k, v };
+      const seen = beyond > 0 ? leftTokens({ k, v, x: call.x }, call, beyond) : { k, v };
       const [own] = corrected(
         params,
-        [q, late.k, late.v],
-        { ...call, ...late },
+        [q, seen.k, seen.v],
+        { ...call, ...seen },
         { state: null, n: q.shape[q.shape.length - 2] },
       );
       return rest ? add(own, rest.apply({}, q, k, v, { ...call, weights: call.weights.slice(1) })) : own;

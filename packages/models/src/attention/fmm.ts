@@ -41,6 +41,27 @@ export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmPa
   const away: Far | undefined =
     blend.far === 0 || features.length === 0 ? undefined : (options.fastWeight ? fastWeight : far)(options, sizes);
   if (!nearby && !away) throw new RangeError("attention: expected a near or a far field, got a blend of neither");
+
+  function byToken(length: number): AttentionRecurrence<FmmParams, FmmState> {
+    const walk = nearby?.recurrence?.(length);
+    return {
+      start: (start) => ({
+        near: walk?.start(start) ?? null,
+        far: away?.start(start) ?? null,
+        leaving: away && beyond > 0 ? noneLeaving({ after: beyond, withX: options.fastWeight }, sizes, start) : null,
+      }),
+      step(params, q, k, v, call, state) {
+        const weights = kernelWeights(blend, params.blend, features.length);
+        const [close, nextNear] = walk?.step(params.near as NearParams, q, k, v, call, state.near) ?? [];
+        const seen = state.leaving ? leave({ k, v, x: call.x }, state.leaving) : { k, v, x: call.x, leaving: null };
+        const farCall = { ...seen, weights, state: state.far, length };
+        const [distant, nextFar] = away?.goOn(params.far as FarParams, q, seen.k, seen.v, farCall) ?? [];
+        const o = blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, 1, m)
+        return [o, { near: nextNear ?? null, far: nextFar ?? null, leaving: seen.leaving }];
+      },
+    };
+  }
+
   return {
     init(key) {
       const [ofNear, ofFar] = random.split(key);
@@ -56,24 +77,6 @@ export function fmm(options: FmmOptions, sizes: AttentionSizes): Attention<FmmPa
       const distant = away?.apply(params.far as FarParams, q, k, v, { ...call, weights });
       return blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, n, m)
     },
-    recurrence(length): AttentionRecurrence<FmmParams, FmmState> {
-      const walk = nearby?.recurrence?.(length);
-      return {
-        start: (options) => ({
-          near: walk?.start(options) ?? null,
-          far: away?.start(options) ?? null,
-          leaving: away && beyond > 0 ? noneLeaving(beyond, sizes, options) : null,
-        }),
-        step(params, q, k, v, call, state) {
-          const weights = kernelWeights(blend, params.blend, features.length);
-          const [close, nextNear] = walk?.step(params.near as NearParams, q, k, v, call, state.near) ?? [];
-          const seen = state.leaving ? leave({ k, v, x: call.x }, state.leaving) : { k, v, x: call.x, leaving: null };
-          const farCall = { ...seen, weights, state: state.far, length };
-          const [distant, nextFar] = away?.goOn(params.far as FarParams, q, seen.k, seen.v, farCall) ?? [];
-          const o = blendFields(close, distant, fieldWeights(blend, params.blend)); // (…b, h, 1, m)
-          return [o, { near: nextNear ?? null, far: nextFar ?? null, leaving: seen.leaving }];
-        },
-      };
-    },
+    ...(sizes.causal && { recurrence: byToken }),
   };
 }

@@ -68,7 +68,7 @@ export function attention(options: AttentionOptions, sizes: AttentionSizes): Att
     throw new RangeError(`attention: expected ${blend.kernels.length} kernels for the blend, got ${features.length}`);
   }
   const rule = farFieldRule(options.normalizer ?? (delta ? "rms" : "paper"));
-  const beyond = disjoint && blend.near !== 0 ? bandwidth : 0;
+  const beyond = disjoint && (kind === "fmm" || kind === "fmm-fast-weight") ? bandwidth : 0;
   return fmm({ bandwidth, relativeBias, rotary, dropout, features, rule, beyond, blend, fastWeight: delta }, sizes);
 }
 

@@ -32,10 +32,12 @@ export function near(options: NearOptions, sizes: AttentionSizes): Attention<Nea
         bias,
         dropout: key && rate > 0 ? { rate, key } : null,
       }), // (…b, h, n, m)
-    recurrence: (): AttentionRecurrence<NearParams, RecentTokens> => ({
-      start: (options) => noTokens(bandwidth, sizes, options),
-      step: ({ bias = null }, q, k, v, _, recent) =>
-        attendToRecent(turn(q, recent.count), turn(k, recent.count), v, recent, bias),
+    ...(causal && {
+      recurrence: (): AttentionRecurrence<NearParams, RecentTokens> => ({
+        start: (options) => noTokens(bandwidth, sizes, options),
+        step: ({ bias = null }, q, k, v, _, recent) =>
+          attendToRecent(turn(q, recent.count), turn(k, recent.count), v, recent, bias),
+      }),
     }),
   };
 }

@@ -6,6 +6,8 @@ import {
   iota,
   matmul,
   mul,
+  ShapeError,
+  showShape,
   softmax,
   split,
   swapAxes,
@@ -43,6 +45,7 @@ export function noTokens(
  * @param q - (…b, h, 1, d)
  * @param bias - (h, reach) added to the scores
  * @returns (…b, h, 1, m), and the last reach − 1 tokens, this one with them
+ * @throws ShapeError when the batch is another
  */
 export function attendToRecent(
   q: Tensor,
@@ -51,6 +54,13 @@ export function attendToRecent(
   recent: RecentTokens,
   bias: Tensor | null = null,
 ): readonly [Tensor, RecentTokens] {
+  const [batch, started] = [k, recent.keys].map(({ shape }) => shape.slice(0, -3));
+  if (showShape(batch) !== showShape(started)) {
+    throw new ShapeError(
+      `recurrence: expected tokens of the batch ${showShape(started)} that it started with, got ${showShape(batch)}; ` +
+        "give start the batch of the tokens",
+    );
+  }
   const keys = concat([recent.keys, k], { axis: -2 }); // (…b, h, reach, d)
   const values = concat([recent.values, v], { axis: -2 });
   const [reach, d] = keys.shape.slice(-2);

@@ -17,9 +17,11 @@ export function softmax(options: SoftmaxOptions, sizes: AttentionSizes): Attenti
     init: () => ({}),
     apply: (_, q, k, v, { mask = null, key }) =>
       fullAttention(turn(q), turn(k), v, { causal, mask, dropout: key && rate > 0 ? { rate, key } : null }), // (…b, h, n, m)
-    recurrence: (length): AttentionRecurrence<Record<never, never>, RecentTokens> => ({
-      start: (options) => noTokens(length, sizes, options),
-      step: (_, q, k, v, __, recent) => attendToRecent(turn(q, recent.count), turn(k, recent.count), v, recent),
+    ...(causal && {
+      recurrence: (length: number): AttentionRecurrence<Record<never, never>, RecentTokens> => ({
+        start: (options) => noTokens(length, sizes, options),
+        step: (_, q, k, v, __, recent) => attendToRecent(turn(q, recent.count), turn(k, recent.count), v, recent),
+      }),
     }),
   };
 }

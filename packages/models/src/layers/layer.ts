@@ -1,4 +1,4 @@
-import type { DType, Tensor } from "@fmmformer/autodiff";
+import type { Tensor } from "@fmmformer/autodiff";
 
 /** What a layer is told besides its input. */
 export interface Call {
@@ -13,7 +13,7 @@ export interface Layer<Params> {
   /** Draw parameters, a plain tree of tensors. */
   init(key: Tensor): Params;
   apply(params: Params, x: Tensor, call?: Call): Tensor;
-  /** The layer token by token, for a sequence of `length` in all; absent where it needs what comes later. Asked for by `recurrence`. */
+  /** The layer token by token, for a sequence of `length` in all; what only maps rows has none, and what needs later tokens. Asked for by `recurrence`. */
   recurrence?(length: number): Recurrence<Params>;
 }
 
@@ -22,7 +22,7 @@ export interface StartOptions {
   /** (…b) the axes before that of tokens; none unless told */
   readonly batch?: readonly number[];
   /** That of the parameters; "float32" unless told */
-  readonly dtype?: DType;
+  readonly dtype?: "float32" | "float64";
 }
 
 /** A causal layer as a function of one token and of what is remembered of those before: a tree of tensors, whose form stays. */

@@ -86,7 +86,10 @@ export function tokenEmbedding(options: TokenEmbeddingOptions): Layer<TokenEmbed
     },
     recurrence(n): Recurrence<TokenEmbeddingParams, Tensor> {
       if (positions === "learned" && n > length) {
-        throw new RangeError(`tokenEmbedding: expected length ≤ ${length}, as positions are learned, got ${n}`);
+        throw new RangeError(
+          `tokenEmbedding: expected sequences of length ≤ ${length}, for which positions are learned, got ${n}; ` +
+            "give the model a larger length, or read fewer tokens at once",
+        );
       }
       return {
         start: () => tensor([0], { dtype: "int32" }),

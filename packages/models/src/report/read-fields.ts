@@ -1,5 +1,6 @@
 import { broadcastTo, expandDims, eye, slice, type Tensor } from "@fmmformer/autodiff";
 import type { Attention } from "../attention/attention.ts";
+import type { Blend } from "../attention/blend.ts";
 import type { FmmParams } from "../attention/fmm.ts";
 import { attention } from "../attention/kinds.ts";
 import type { Call } from "../layers/layer.ts";
@@ -40,14 +41,14 @@ export function readFields(
   }
   const { params: own, q, k, call } = seen[layer];
   const n = tokens.size;
-  const read = (kind: "band" | "linear"): Matrix => {
-    const alone = attention({ ...options.attention, kind }, { ...sizes, headWidth: n });
+  const read = (blend: Blend): Matrix => {
+    const alone = attention({ ...options.attention, blend }, { ...sizes, headWidth: n });
     const part = (x: Tensor): Tensor => slice(x, [0, head], [1, head + 1]); // (1, 1, n, d)
     const bias = own.near?.bias;
     const ofHead = { near: bias ? { bias: slice(bias, [head], [head + 1]) } : {}, far: {}, blend: {} };
     return { rows: n, columns: n, data: alone.apply(ofHead, part(q), part(k), identities(n), call).data };
   };
-  return { near: read("band"), far: read("linear") };
+  return { near: read({ near: 1, far: 0 }), far: read({ near: 0, far: 1 }) };
 }
 
 /**
