@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
   adamw,
-  crc32c,
   eventRecord,
   fmmformer,
   type Plan,
@@ -15,6 +14,8 @@ import {
   switchBoard,
 } from "@fmmformer/models";
 import * as fc from "fast-check";
+import { crc32c } from "../../packages/models/src/files/crc32c.ts";
+import { eventFiles } from "../../packages/models/src/training/event-file.ts";
 import { folder } from "./data/folder.ts";
 import { castagnoli, eventFilesOf, parseEvents, type ReadEvent, shownOf, toldBy } from "./event-reader.ts";
 
@@ -44,7 +45,12 @@ const heads = (out: string) =>
   eventsIn(out).map((events) =>
     events.filter(({ values }) => values.length === 0).map(({ wallTime, ...head }) => head),
   );
+const steps = (out: string) =>
+  eventsIn(out).map((events) => events.filter(({ values }) => values.length > 0).map(({ step }) => step));
 const first = { step: 0, version: "brain.Event:2", values: [] };
+const start = (step: number) => ({ step, session: 1, values: [] });
+const told = (out: string) => toldBy(readMetrics(join(out, runFiles.metrics)));
+const timeOf = (name: string) => Number(/^events\.out\.tfevents\.(\d{13})$/.exec(name)?.[1]);
 
 test("checks are CRC-32C", () => {
   const known: [Uint8Array, number][] = [
@@ -85,15 +91,26 @@ test("events are read back: tags of any length, NaN and ±∞, steps of more tha
   assert.deepEqual(parseEvents(eventRecord("version", { step: 0, wallTime: 7 })), [{ wallTime: 7, ...first }]);
 });
 
+test("a record of another step than an integer ≥ 0, or of another word, is refused", () => {
+  for (const step of [-1, 1.5, 2 ** 53, NaN, Infinity]) {
+    const message = `eventRecord: expected step to be an integer ≥ 0, got ${step}`;
+    assert.throws(() => eventRecord("start", { step, wallTime: 7 }), { name: "RangeError", message });
+  }
+  for (const content of ["stop", null]) {
+    assert.throws(() => eventRecord(content as never, { step: 1, wallTime: 7 }), {
+      name: "TypeError",
+      message: `eventRecord: expected "version", "start" or numbers by their tags, got ${JSON.stringify(content)}`,
+    });
+  }
+});
+
 test("a run's event file tells what its metrics tell, at any time, one event for each line", async () => {
   const out = folder();
   const began = Date.now() / 1000;
-  const same = () => assert.deepEqual(shownOf(out), toldBy(readMetrics(join(out, runFiles.metrics))));
+  const same = () => assert.deepEqual(shownOf(out), told(out));
   const { metrics } = await runIn(out, { onEvent: same });
-  assert.deepEqual(eventFilesOf(out), ["events.out.tfevents.000000"]);
-  const [[head, ...events]] = eventsIn(out);
-  const { wallTime, ...version } = head;
-  assert.deepEqual(version, first);
+  assert.deepEqual(heads(out), [[first, start(1)]]);
+  const [[version, begin, ...events]] = eventsIn(out);
   assert.deepEqual(
     events.map(({ step, values }) => [step, values.map(([tag]) => tag).join()]),
     metrics.map(({ kind, step }) => [
@@ -104,8 +121,12 @@ test("a run's event file tells what its metrics tell, at any time, one event for
     ]),
   );
   same();
-  const times = [wallTime, ...events.map((event) => event.wallTime)];
-  assert.ok(times[0] >= began && times.every((time, i) => i === 0 || time >= times[i - 1]), times.join());
+  const named = timeOf(eventFilesOf(out)[0]) / 1000;
+  const times = [began, named, ...[version, begin, ...events].map(({ wallTime }) => wallTime)];
+  assert.ok(
+    times.every((time, i) => i === 0 || time >= times[i - 1]),
+    times.join(),
+  );
 });
 
 test("a run that goes on begins another file, which says from which step, and leaves those before as they were", async () => {
@@ -116,30 +137,74 @@ test("a run that goes on begins another file, which says from which step, and le
   const later = [4, 5].map((step) => eventRecord({ "train/loss": 7 }, { step, wallTime: 7 }));
   const before = Buffer.concat([readFileSync(join(out, name)), ...later]);
   writeFileSync(join(out, name), before);
-  for (const until of [3, 4, 6]) await runIn(out, { until, existing: "resume" });
-  const names = [0, 1, 2, 3].map((number) => `events.out.tfevents.00000${number}`);
-  assert.deepEqual(eventFilesOf(out), names);
+  for (const until of [3, 4, 6]) {
+    await runIn(out, { until, existing: "resume" });
+    assert.deepEqual(shownOf(out), told(out));
+  }
+  assert.deepEqual(shownOf(out, { fast: true }), told(out));
+  assert.equal(eventFilesOf(out)[0], name);
   assert.deepEqual(readFileSync(join(out, name)), before);
-  const start = (step: number) => ({ step, session: 1, values: [] });
-  assert.deepEqual(heads(out), [[first], ...[4, 4, 5].map((step) => [first, start(step)])]);
-  assert.deepEqual(shownOf(out), toldBy(readMetrics(join(out, runFiles.metrics))));
+  assert.deepEqual(
+    heads(out),
+    [1, 4, 4, 5].map((step) => [first, start(step)]),
+  );
+  assert.deepEqual(steps(out), [[1, 2, 2, 3, 4, 5], [], [4, 4], [5, 6, 6, 6]]);
 });
 
-test("a run that begins anew removes the event files of the old one, and no others", async () => {
-  const out = folder({ "events.out.tfevents.1700000000.elsewhere": "" });
+test("an event file has a later name than those before, whatever the clock says", async () => {
+  const out = folder();
+  await runIn(out, { until: 1 });
+  const late = "events.out.tfevents.8000000000999";
+  renameSync(join(out, eventFilesOf(out)[0]), join(out, late));
+  for (const until of [2, 3]) await runIn(out, { until, existing: "resume" });
+  assert.deepEqual(eventFilesOf(out), [late, "events.out.tfevents.8000000001000", "events.out.tfevents.8000000001001"]);
+  assert.deepEqual(shownOf(out), told(out));
+});
+
+test("a run without event files, as older ones are, tells all that it has measured once it goes on", async () => {
+  const out = folder();
+  await runIn(out, { until: 3 });
+  rmSync(join(out, eventFilesOf(out)[0]));
+  for (const until of [3, 4, 6]) {
+    await runIn(out, { until, existing: "resume" });
+    assert.deepEqual(shownOf(out), told(out));
+  }
+  assert.deepEqual(
+    heads(out),
+    [4, 4, 5].map((step) => [first, start(step)]),
+  );
+  assert.deepEqual(steps(out), [
+    [1, 2, 2, 3],
+    [4, 4],
+    [5, 6, 6, 6],
+  ]);
+});
+
+test("a folder that is not there has no event files", () => {
+  assert.deepEqual(eventFiles(join(folder(), "none")), []);
+});
+
+test("a run that begins anew removes the event files of the old one, and no others; its own has a name that did not occur", async () => {
+  const elsewhere = "events.out.tfevents.1700000000.elsewhere";
+  const out = folder({ [elsewhere]: "" });
   await runIn(out, { until: 1 });
   await runIn(out, { until: 2, existing: "resume" });
+  const before = eventFiles(out);
   await runIn(out, { until: 1, existing: "anew" });
-  assert.deepEqual(eventFilesOf(out), ["events.out.tfevents.000000", "events.out.tfevents.1700000000.elsewhere"]);
-  assert.deepEqual(heads(out), [[first], []]);
+  const names = eventFiles(out);
+  assert.deepEqual(eventFilesOf(out), [elsewhere, ...names]);
+  assert.ok(timeOf(names[0]) > timeOf(before[1]) && timeOf(before[1]) > timeOf(before[0]), [...before, names].join());
+  assert.deepEqual(heads(out), [[], [first, start(1)]]);
 });
 
 test("an event file of a run whose configuration is lost is removed only where told", async () => {
-  const out = folder({ "events.out.tfevents.000003": "" });
+  const lost = "events.out.tfevents.1700000000003";
+  const out = folder({ [lost]: "" });
   await assert.rejects(runIn(out, { existing: "resume" }), {
     name: "RunError",
-    message: /, which has events\.out\.tfevents\.000003 but no run\.json; /,
+    message: /, which has events\.out\.tfevents\.1700000000003 but no run\.json; /,
   });
   await runIn(out, { until: 1, existing: "anew" });
-  assert.deepEqual(eventFilesOf(out), ["events.out.tfevents.000000"]);
+  assert.deepEqual(heads(out), [[first, start(1)]]);
+  assert.ok(!eventFilesOf(out).includes(lost));
 });

@@ -144,7 +144,6 @@ export { modelOptions, type OwnAttention, planOf } from "./experiments/plan-of.t
 
 // Files
 
-export { crc32c } from "./files/crc32c.ts";
 export {
   type Filled,
   fillNamedTensors,

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type EventContent, eventRecord } from "./event-record.ts";
 import { writeOrTell } from "./run-error.ts";
@@ -7,27 +7,38 @@ import { writeOrTell } from "./run-error.ts";
 export interface EventFile {
   /** Tell numbers by their tags. */
   add(step: number, values: { readonly [tag: string]: number }): void;
-  /** Write what waits. */
+  /**
+   * Write what waits.
+   *
+   * @throws RunError when that fails
+   */
   flush(): void;
 }
 
-/** The names of a run's event files in a folder, in the order in which they were begun: TensorBoard reads them by their names. */
+/** The names of a run's event files in a folder, in the order in which they were begun; none where there is no folder. */
 export function eventFiles(out: string): string[] {
+  if (!existsSync(out)) return [];
   return readdirSync(out)
-    .filter((name) => /^events\.out\.tfevents\.\d{6}$/.test(name))
+    .filter((name) => /^events\.out\.tfevents\.\d{13}$/.test(name))
     .sort();
 }
 
 /**
- * Begin another event file of a run, behind those that it has: TensorBoard may be reading them, so that nothing in them is changed. What
- * they tell of later steps than `step` is dropped by TensorBoard itself, since the new file says that the run goes on from there.
+ * Begin another event file of a run, behind those that it has: TensorBoard may be reading them, so that nothing in them is changed. It is
+ * there once it is flushed.
  *
- * @throws RunError when it cannot be written
+ * Its name is a time, in milliseconds since 1970, later than theirs, since TensorBoard reads files in the order of their names; and it is
+ * none of a run that was removed, since a file of a name that it knows is read on from where it was. With `--load_fast=false` TensorBoard
+ * waits for a file that it was reading when that was removed, and shows the old run until it is started again.
+ *
+ * What those files tell of later steps than `step` counts no more. With `--load_fast=false` TensorBoard drops it at the "start" of the new
+ * file; the first "start" of a run drops nothing there, so that the first file has one too. Otherwise it heeds no "start", and drops values
+ * of a tag once one of that tag is told of the same step or an earlier one, as it is when the steps are made again.
  */
 export function openEventFile(out: string, step: number): EventFile {
   const before = eventFiles(out).at(-1);
-  const number = before === undefined ? 0 : Number(before.slice(-6)) + 1;
-  const path = join(out, `events.out.tfevents.${String(number).padStart(6, "0")}`);
+  const time = Math.max(Date.now(), before === undefined ? 0 : Number(before.slice(-13)) + 1);
+  const path = join(out, `events.out.tfevents.${String(time).padStart(13, "0")}`);
   let waiting: Uint8Array[] = [];
   const record = (content: EventContent, at: number): void => {
     waiting.push(eventRecord(content, { step: at, wallTime: Date.now() / 1000 }));
@@ -37,7 +48,6 @@ export function openEventFile(out: string, step: number): EventFile {
     waiting = [];
   };
   record("version", 0);
-  if (before !== undefined) record("start", step + 1);
-  flush();
+  record("start", step + 1);
   return { add: (at, values) => record(values, at), flush };
 }

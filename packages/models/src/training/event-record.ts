@@ -17,10 +17,14 @@ export interface EventTime {
  *
  * Numbers become float32, NaN and ±∞ as they are.
  *
+ * @throws RangeError when the step is no integer ≥ 0 / TypeError when the content is another word
  * @see TFRecord, https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
  * @see https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto, and summary.proto in core/framework
  */
 export function eventRecord(content: EventContent, { step, wallTime }: EventTime): Uint8Array {
+  if (!Number.isSafeInteger(step) || step < 0) {
+    throw new RangeError(`eventRecord: expected step to be an integer ≥ 0, got ${step}`);
+  }
   const event = [...double(1, wallTime), ...integer(2, step), ...contentField(content)];
   const length = little(8, (view) => view.setBigUint64(0, BigInt(event.length), true));
   return Uint8Array.from([...length, ...check(length), ...event, ...check(event)]);
@@ -29,6 +33,10 @@ export function eventRecord(content: EventContent, { step, wallTime }: EventTime
 function contentField(content: EventContent): number[] {
   if (content === "version") return text(3, "brain.Event:2");
   if (content === "start") return message(7, integer(1, 1));
+  if (typeof content !== "object" || content === null) {
+    const got = JSON.stringify(content);
+    throw new TypeError(`eventRecord: expected "version", "start" or numbers by their tags, got ${got}`);
+  }
   const values = Object.entries(content).flatMap(([tag, x]) => message(1, [...text(1, tag), ...float(2, x)]));
   return message(5, values);
 }

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { writeWhole } from "../files/write-whole.ts";
-import { openEventFile } from "./event-file.ts";
+import { eventFiles, openEventFile } from "./event-file.ts";
 import { RunError, writeOrTell } from "./run-error.ts";
 
 /** What was measured in a step, of the batch that it trained on. */
@@ -41,14 +41,19 @@ export interface Metrics {
 
 /**
  * Open the file of an unfinished run's metrics, one JSON object a line, to add to it. What it tells of later steps than `step`, or of the
- * test, is dropped, since that is done again; so is a last line that was cut short. An event file beside it tells TensorBoard the same.
+ * test, is dropped, since that is done again; so is a last line that was cut short. An event file beside it tells TensorBoard the same,
+ * also of lines before where the run has no event file yet.
  *
  * @throws RunError when another line is no JSON, or a file cannot be written
  */
 export function openMetrics(path: string, step: number): Metrics {
   const lines = readMetrics(path).filter((line) => line.step <= step && line.kind !== "test");
   writeOrTell(path, () => writeWhole(path, lines.map(format).join("")));
-  const events = openEventFile(dirname(path), step);
+  const out = dirname(path);
+  const told = eventFiles(out).length > 0;
+  const events = openEventFile(out, step);
+  if (!told) for (const line of lines) events.add(line.step, valuesOf(line));
+  events.flush();
   let waiting = "";
   let flushed = performance.now();
   const flush = (): void => {
