@@ -13,7 +13,7 @@ export interface Layer<Params> {
   /** Draw parameters, a plain tree of tensors. */
   init(key: Tensor): Params;
   apply(params: Params, x: Tensor, call?: Call): Tensor;
-  /** The layer token by token, for a sequence of `length` in all; what only maps rows has none, and what needs later tokens. Asked for by `recurrence`. */
+  /** The layer token by token, of a sequence of `length`; absent where it only maps rows or needs later ones. Asked for by `recurrence`. */
   recurrence?(length: number): Recurrence<Params>;
 }
 

@@ -7,8 +7,8 @@ import type { Layer, Recurrence } from "./layer.ts";
  *     y_i, state_i = step(params, x_i, state_{i−1}),   y = apply(params, x),   x and y of `length` tokens
  *
  * Gradients agree as well. A near field remembers the keys and values of its band, a far field one sum for each feature map, and where it is
- * disjoint the tokens that it does not see yet; softmax attention those of `length` tokens. Longer sequences go on where that can be: softmax attention then sees the last `length` tokens, and learned
- * positions have no further row.
+ * disjoint the tokens that it does not see yet; softmax attention those of `length` tokens. Longer sequences go on where that can be: softmax
+ * attention then sees the last `length` tokens, and learned positions have no further row.
  *
  * @param layer - decoder, token labeller, encoder, block or attention, causal; or token embedding
  * @param options.length - tokens of a whole sequence, on which scales and positions may depend
