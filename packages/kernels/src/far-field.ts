@@ -55,15 +55,16 @@ export interface FarFieldOptions extends FarFieldNorms {
  *
  *     S = Σ_j φ_l(k_j) [v_j, 1]ᵀ,   x_i = Sᵀ φ_l(q_i),   o_i = scale · Σ_l w_l x_{i,1:m} / (max(x_{i,m+1}, 0) + ε)
  *
- * with j over all tokens, or j ≤ i when causal, or those beyond a band. Masked keys are zeroed after the feature map: what they hold changes
- * nothing, NaN included. A row that attends to nothing gives exactly 0 and has gradient 0, also for ε = 0. The max
+ * with j over all tokens, or j ≤ i when causal, or those beyond a band. Masked keys are zeroed after the feature map: what
+ * they hold changes nothing, NaN included. A row that attends to nothing gives exactly 0 and has gradient 0, also for ε = 0. The max
  * matters only to feature maps of both signs, whose row sums can vanish.
  *
  * @param q - (…b, h, n, d)
  * @param k - (…b, h, n, d)
  * @param v - (…b, h, n, m)
  * @returns (…b, h, n, m), in O(r·n·f·m) time and O(r·n·m) extra memory; with `returnState` the state too
- * @throws ShapeError when sizes differ, RangeError for no feature map, ε < 0, or a band to leave out that is no integer ≥ 0 or has a state beside it
+ * @throws ShapeError when sizes differ, RangeError for no feature map, ε < 0, or a band to leave out that is no integer ≥ 0 or
+ * has a state beside it
  * @see Nguyen, Suliafu, Osher, Chen, Wang (2021), FMMformer, https://arxiv.org/abs/2108.02347
  */
 export function farField(

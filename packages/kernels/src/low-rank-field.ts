@@ -61,7 +61,8 @@ export function lowRankField(
 }
 
 /**
- * The same for keys with |i − j| ≥ beyond, of both sides or before: sums that run so far behind, so that nothing is added that must be taken away.
+ * The same for keys with |i − j| ≥ beyond, of both sides or before: sums that run so far behind, so that nothing is added that must be
+ * taken away.
  *
  * @returns t (…b, h, r, n, m)
  */
