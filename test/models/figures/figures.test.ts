@@ -125,6 +125,12 @@ test("an attention stops where its next length would take too long, and of one l
   assert.deepEqual(slopes, []);
 });
 
+/** How far the names of two models are from each other, in pixels. */
+function apart(svg: string): number {
+  const [one, other] = [...svg.matchAll(/translate\([\d.]+,([\d.]+)\)[^>]*>(?:near|far)</g)].map(([, y]) => Number(y));
+  return Math.abs(one - other);
+}
+
 test("curves of one model are drawn as their mean, names stand apart, and too many models or tasks are refused", async () => {
   const run = (model: string, ...accuracy: number[]) => ({
     ...{ task: "t", model, steps: [1, 2], loss: [2, 1], accuracy: [0, 0] },
@@ -136,10 +142,9 @@ test("curves of one model are drawn as their mean, names stand apart, and too ma
   const [bottom, near, far] = [heights[0], heights[2], heights[3]].map((y) => y - heights[0]);
   assert.equal(bottom, 0);
   assert.ok(Math.abs(near / far - 0.6 / 0.61) < 0.01, `near ${near}, far ${far}`);
-  const [above, below] = [...svg.matchAll(/translate\([\d.]+,([\d.]+)\)[^>]*>(?:near|far)</g)].map(([, y]) =>
-    Number(y),
-  );
-  assert.ok(Math.abs(above - below) > 10, `${above} and ${below}`);
+  assert.ok(apart(svg) > 10, `names are ${apart(svg)} apart`);
+  const close = await curvesFigure([run("near", 0.5, 0.5), run("far", 0.5, 0.501)], "accuracy");
+  assert.ok(apart(close) > 10, `names are ${apart(close)} apart where curves are as one beside those of training`);
   assert.throws(() => curvesFigure([], "loss"), RangeError);
   const other = { ...run("near", 0, 1), task: "u" };
   assert.throws(

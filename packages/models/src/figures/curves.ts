@@ -28,9 +28,8 @@ export function curvesFigure(curves: readonly Curve[], measure: "loss" | "accura
   );
   const share = measure === "accuracy";
   return plotSvg((Plot) => {
-    const smooth = Math.ceil(training.length / curves.length / 40);
     const line = { x: "step", y: "value", stroke: "model" };
-    const thin = meanOf(training);
+    const thin = models.flatMap((model) => smoothed(meanOf(training.filter((point) => point.model === model))));
     const thick = validation.length > 0 ? meanOf(validation) : thin;
     return {
       title: `${measure} of ${models.join(", ")} against training steps`,
@@ -39,13 +38,10 @@ export function curvesFigure(curves: readonly Curve[], measure: "loss" | "accura
       y: { label: measure, grid: true, ...(share && { tickFormat: (y: number) => `${Math.round(100 * y)} %` }) },
       color: { domain: models, range: [...hues] },
       marks: [
-        Plot.lineY(
-          thin,
-          Plot.windowY({ k: Math.max(1, smooth), anchor: "middle" }, { ...line, strokeWidth: 1, strokeOpacity: 0.45 }),
-        ),
+        Plot.lineY(thin, { ...line, strokeWidth: 1, strokeOpacity: 0.45 }),
         Plot.lineY(thick, { ...line, strokeWidth: 2 }),
         ...(validation.length > 0 ? [Plot.dot(thick, { x: "step", y: "value", fill: "model", r: 2.5 })] : []),
-        Plot.text(spread(models, thick), {
+        Plot.text(spread(models, thick, [...thin, ...thick]), {
           ...{ x: "step", y: "value", text: "model", fill: "model", dx: 8, textAnchor: "start" },
         }),
       ],
@@ -64,16 +60,27 @@ function meanOf(points: readonly Point[]): Point[] {
     const key = `${point.model}\n${point.step}`;
     groups.set(key, [...(groups.get(key) ?? []), point]);
   }
-  const means = [...groups.values()].map(
-    (group): Point => ({ ...group[0], value: group.reduce((sum, { value }) => sum + value, 0) / group.length }),
-  );
+  const means = [...groups.values()].map((group): Point => ({ ...group[0], value: meanValue(group) }));
   return means.sort((a, b) => a.step - b.step);
 }
 
-/** Where the names stand: behind the last point of each model, and not one upon the other. */
-function spread(models: readonly string[], points: readonly Point[]): Point[] {
+function meanValue(points: readonly Point[]): number {
+  return points.reduce((sum, { value }) => sum + value, 0) / points.length;
+}
+
+/** The curve of one model, each point the mean of a fortieth of the curve around it. */
+function smoothed(points: readonly Point[]): Point[] {
+  const reach = Math.floor(points.length / 80);
+  return points.map((point, i) => ({
+    ...point,
+    value: meanValue(points.slice(Math.max(0, i - reach), i + reach + 1)),
+  }));
+}
+
+/** Where the names stand: behind the last point of each model and not one upon the other, at the scale of what is drawn. */
+function spread(models: readonly string[], points: readonly Point[], drawn: readonly Point[]): Point[] {
   const last = models.flatMap((model) => points.findLast((point) => point.model === model) ?? []);
-  const values = points.map(({ value }) => value);
+  const values = drawn.map(({ value }) => value);
   const apart = (Math.max(...values) - Math.min(...values)) / 18;
   const placed: Point[] = [];
   for (const point of last.sort((a, b) => a.value - b.value)) {
