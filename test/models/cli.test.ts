@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, test } from "node:test";
@@ -436,6 +436,25 @@ test("ranks are of the first of a pair, and of no pretraining; one task makes on
     /^error: curvesFigure: expected curves of one task, got retrieval; retrieval, pretraining; /,
   );
   assert.ok(!existsSync(join(folder, "mixed")));
+
+  const configuration = JSON.parse(readFileSync(join(folder, "p", "run.json"), "utf8"));
+  for (const [out, changed] of Object.entries({ reseeded: { seed: 1 }, longer: { steps: configuration.steps + 1 } })) {
+    cpSync(join(folder, "p"), join(folder, out), { recursive: true });
+    writeFileSync(join(folder, out, "run.json"), JSON.stringify({ ...configuration, ...changed }));
+  }
+  assert.match(fmmformer("figure", "curves", "p", "reseeded").stdout, /two figures of 2 runs\n$/);
+  assert.equal(
+    fmmformer("figure", "curves", "p", "reseeded", "longer").stderr,
+    "error: figure curves: expected runs of softmax that differ in their seeds alone, got p and longer " +
+      `(steps: ${configuration.steps}, now ${configuration.steps + 1}); name each run with --names\n`,
+  );
+  const named = fmmformer("figure", "curves", "p", "longer", "--names", "as planned,a step longer");
+  assert.equal(named.status, 0, named.stderr);
+  assert.match(readFileSync(join(folder, "figures", "curves-loss.svg"), "utf8"), /loss of as planned, a step longer/);
+  assert.match(
+    fmmformer("figure", "curves", "p", "longer", "--names", "one").stderr,
+    /^error: figure curves: expected a name for each of 2 runs, got 1\n$/,
+  );
 });
 
 test("what is no command, task, attention or number is told in a line with the nearest one", () => {

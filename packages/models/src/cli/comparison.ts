@@ -1,8 +1,9 @@
 import { configure } from "../experiments/configuration.ts";
 import { experiment } from "../experiments/experiments.ts";
 import { type PaperResult, paperResult } from "../experiments/paper-results.ts";
-import { differences, type Json } from "../training/differences.ts";
+import { differences } from "../training/differences.ts";
 import type { RunResult } from "../training/run-folder.ts";
+import { decisive } from "./plan-run.ts";
 import { table } from "./table.ts";
 
 /** A mean over seeds, and the standard deviation of one: null of a single seed. */
@@ -59,10 +60,6 @@ export function summary(task: string, results: readonly RunResult[]): Row {
  */
 function asInPaper(task: string, { model, configuration }: RunResult): boolean {
   if (languages.includes(task) || paperResult(task, model) === null) return false;
-  const decisive = (all: object): Json => {
-    const { seed, data, evaluation, ...own } = { pretraining: false, ...all } as { readonly [name: string]: Json };
-    return own;
-  };
   const whole = configure(experiment(task), { attention: model });
   return differences(decisive(whole), decisive(configuration as object)).length === 0;
 }

@@ -10,10 +10,12 @@ import { attentionMaps } from "../report/read-fields.ts";
 import { runCurve } from "../report/run-report.ts";
 import type { WatchedModel } from "../report/watch-attention.ts";
 import type { Example } from "../tasks/task.ts";
+import { differences } from "../training/differences.ts";
 import { readMetrics } from "../training/metrics.ts";
 import { RunError } from "../training/run-error.ts";
 import { runFiles } from "../training/run-folder.ts";
 import { openRun, readRun } from "./open-run.ts";
+import { decisive, type RunConfiguration } from "./plan-run.ts";
 import { sayTenths } from "./tenths.ts";
 
 /** The command `figure efficiency`. */
@@ -94,17 +96,46 @@ function lengthOf({ mask }: Example, length: number): number {
   return mask ? mask.subarray(0, length).lastIndexOf(1) + 1 : length;
 }
 
+export interface CurvesFlags {
+  /** One for each run; those of their attention unless told */
+  readonly names?: readonly string[];
+  readonly out: string;
+}
+
 /** The command `figure curves`: finished runs and others. */
-export async function curves(runs: readonly string[], { out }: { readonly out: string }): Promise<void> {
-  const shown = runs.map((run) => {
-    const { task, name, pretraining } = readRun(run);
-    return runCurve(task.name + (pretraining ? ", pretraining" : ""), name, readMetrics(join(run, runFiles.metrics)));
+export async function curves(runs: readonly string[], { names, out }: CurvesFlags): Promise<void> {
+  if (names && names.length !== runs.length) {
+    throw new RangeError(`figure curves: expected a name for each of ${runs.length} runs, got ${names.length}`);
+  }
+  const configurations = runs.map(readRun);
+  if (!names) checkAlike(runs, configurations);
+  const shown = runs.map((run, i) => {
+    const { task, name, pretraining } = configurations[i];
+    const metrics = readMetrics(join(run, runFiles.metrics));
+    return runCurve(task.name + (pretraining ? ", pretraining" : ""), names?.[i] ?? name, metrics);
   });
   const [loss, accuracy] = [await curvesFigure(shown, "loss"), await curvesFigure(shown, "accuracy")];
   write(out, "curves.json", `${JSON.stringify(shown, null, 2)}\n`);
   write(out, "curves-loss.svg", loss);
   write(out, "curves-accuracy.svg", accuracy);
   console.log(`${out} has the numbers and two figures of ${shown.length === 1 ? "1 run" : `${shown.length} runs`}`);
+}
+
+/** Check that runs of one name, which become their mean, are of one configuration. */
+function checkAlike(runs: readonly string[], configurations: readonly RunConfiguration[]): void {
+  const firsts = new Map<string, number>();
+  for (const [i, configuration] of configurations.entries()) {
+    const { task, name, pretraining } = configuration;
+    const key = JSON.stringify([task.name, name, pretraining]);
+    const first = firsts.get(key) ?? i;
+    firsts.set(key, first);
+    const different = differences(decisive(configurations[first]), decisive(configuration));
+    if (different.length === 0) continue;
+    throw new RangeError(
+      `figure curves: expected runs of ${name} that differ in their seeds alone, got ${runs[first]} and ${runs[i]} ` +
+        `(${different.join("; ")}); name each run with --names`,
+    );
+  }
 }
 
 function write(out: string, file: string, text: string): void {

@@ -28,6 +28,14 @@ export interface RunConfiguration extends Configuration {
   readonly pretraining: boolean;
 }
 
+/** What of a configuration decides what may be said of its runs together: all but their seed, their files and how often they are looked at. */
+export function decisive(configuration: object): Json {
+  const { seed, data, evaluation, ...own } = { pretraining: false, ...configuration } as {
+    readonly [name: string]: Json;
+  };
+  return own;
+}
+
 /** A run that is ready to start. */
 export interface PlannedRun {
   readonly plan: Plan<unknown>;

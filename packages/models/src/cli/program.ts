@@ -121,6 +121,7 @@ export function program(): Command {
     .command("curves")
     .description("loss and accuracy against steps, several runs in one figure; runs of one model become their mean")
     .argument("<runs...>", "folders of runs, finished or not")
+    .option("--names <names>", "what to call each run, separated by commas; by its attention unless told", list)
     .option("--out <dir>", "where to write", "figures")
     .action(curves);
   // Errors are said in one line, all in one place.
