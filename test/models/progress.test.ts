@@ -31,6 +31,15 @@ test("off a terminal a run of few steps has a line per step", () => {
   assert.equal(run({}, { steps: 3 }).length, 3);
 });
 
+test("off a terminal a tenth that takes longer has a line a minute", () => {
+  const lines = run({}, { steps: 100, millisecondsPerStep: 25_000 });
+  assert.deepEqual(
+    lines.slice(0, 4).map((line) => Number(/step (\d+) of/.exec(line)?.[1])),
+    [3, 6, 9, 10],
+  );
+  assert.match(lines.at(-1)!, /step 100 of 100/);
+});
+
 test("on a terminal one line is redrawn with loss, accuracy, time left and tokens per second", () => {
   const drawn = run({ isTTY: true, columns: 100 }).map(plain);
   assert.equal(drawn.length, 200);

@@ -40,9 +40,11 @@ export interface ProgressOptions {
 
 const widest = 24;
 const redrawEvery = 80;
+const logEvery = 60_000;
 
 /**
- * Show the progress of a training run: one line, redrawn, on a terminal; elsewhere a plain line every tenth of the way.
+ * Show the progress of a training run: one line, redrawn, on a terminal; elsewhere a plain line every tenth of the
+ * way, and every minute where a tenth takes longer.
  *
  *     fmm     ━━━━━━━━━━━━━━──────────  58 %  loss 0.412  accuracy 87.4 %  0:48 left  31.2k tokens/s
  *
@@ -60,7 +62,7 @@ export function progress(
   const { bold, cyan, dim } = picocolors.createColors(stream.isTTY === true && picocolors.isColorSupported);
   const began = now();
   let shown = false;
-  let shownAt = -Infinity;
+  let shownAt = stream.isTTY ? -Infinity : began;
   let tenths = Math.floor((10 * made) / steps);
 
   /** The line's parts in order of importance: those that do not fit the terminal are left out from the end. */
@@ -97,8 +99,9 @@ export function progress(
 
   function log(done: number, values: ProgressValues): void {
     const reached = Math.floor((10 * done) / steps);
-    if (reached === tenths) return;
+    if (reached === tenths && now() - shownAt < logEvery) return;
     tenths = reached;
+    shownAt = now();
     stream.write(`${label}: ${[`step ${done} of ${steps}`, ...parts(done, values).slice(1)].join(", ")}\n`);
   }
 
