@@ -188,8 +188,6 @@ export function commutesWithJit<A extends Args>(f: Op<A>, args: A, options: LawO
 /**
  * An engine gives what the value rules give, for the op and for its pullback, and so do other engines bit by bit.
  *
- * The tolerance is relative to the largest number among arguments, cotangents and results.
- *
  * @param engines - the first is compared with the value rules, the others with the first
  * @param options.tolerance - default 1e-12, for float64
  */
@@ -215,8 +213,9 @@ export function runsAlike<A extends Args>(
 /**
  * The op and its pullback, run by an engine that answers later, come to what they do without.
  *
- * @param options.tolerance - relative to the largest number of arguments and results; default 1e-5, for float32
- * @param options.onDifference - told the largest difference of the values and of the cotangents, relative in the same way
+ * @param options.tolerance - default 1e-5, for float32
+ * @param options.onDifference - told the largest difference of the values and of the cotangents, relative to the largest
+ * number of arguments and results
  */
 export async function runsAlikeOn<A extends Args>(
   f: Op<A>,
