@@ -19,9 +19,9 @@ test("retrieval reads pairs by bytes, quotes and all, and keeps the first 4,000"
   assert.deepEqual(task.examples, { train: 3, validation: 1, test: 1 });
   assert.deepEqual([task.vocabulary, task.length, task.classes, task.kind], [257, 4096, 2, "classify-pairs"]);
   const train = [
-    '"A quoted\ncites or is cited by\nanother "one"',
+    '"A quoted\nhas a link to\nanother "one"',
     `${long.slice(0, 4000)}\nhas no link to\nshort`,
-    "ß\ncites or is cited by\n",
+    "ß\nhas a link to\n",
   ];
   assert.deepEqual(all(task, "train").sort(), train.sort());
   assert.deepEqual(all(task, "validation"), ["one\nhas no link to\ntwo"]);

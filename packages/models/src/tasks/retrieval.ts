@@ -73,7 +73,7 @@ export async function retrieval(options: RetrievalOptions): Promise<Task> {
 
   function describe({ tokens, labels }: Example): string {
     const [first, second] = [tokens.subarray(0, length), tokens.subarray(length)].map(decodeBytes);
-    return `${first}\n${labels[0] === 1 ? "cites or is cited by" : "has no link to"}\n${second}`;
+    return `${first}\n${labels[0] === 1 ? "has a link to" : "has no link to"}\n${second}`;
   }
 
   return defineTask({
