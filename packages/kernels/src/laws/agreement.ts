@@ -12,7 +12,7 @@ export function tensorsOf(tree: unknown): readonly Tensor[] {
  * Check that two trees hold the same numbers.
  *
  * @param options.tolerance - relative to the largest number of the tensor; 0 (the default) wants the same bits, −0 and 0 being one.
- * A gradient that is 0 in theory is a rounding error of its neighbours: differences of 16 units of rounding of the largest
+ * A gradient that is 0 in theory is a rounding error of its neighbours: differences of 128 units of rounding of the largest
  * number of the tree are allowed too, unless the tolerance is smaller still
  * @param options.onDifference - told the largest difference, relative to the largest number of the tree
  * @throws LawError with the first place at which they differ
@@ -57,8 +57,8 @@ function largestOf({ data }: Tensor): number {
   return largest;
 }
 
-/** 16 units of rounding of 1. */
+/** 128 units of rounding of 1. */
 function rounding(dtype: DType): number {
   if (!isFloat(dtype)) return 0;
-  return dtype === "float64" ? 2 ** -48 : 2 ** -19;
+  return dtype === "float64" ? 2 ** -45 : 2 ** -16;
 }
