@@ -8,14 +8,25 @@ import fc from "fast-check";
 const maps = Object.entries(featureMaps) as readonly (readonly [string, FeatureMap])[];
 const signed = ["plainTanh", "leakyRelu", "unitSilu"];
 
-/** ∫₀ˣ e^{−t²/2} / √(2π) dt = e^{−x²/2} / √(2π) (x + x³/3 + x⁵/(3·5) + …), for |x| ≤ 4 */
-function normalIntegral(x: number): number {
-  let [sum, term] = [x, x];
-  for (let k = 3; k < 100; k += 2) {
-    term *= (x * x) / k;
-    sum += term;
+/**
+ * Φ(x) = ½ + e^{−x²/2} / √(2π) (x + x³/3 + x⁵/(3·5) + …), and far from 0, where that loses digits,
+ *
+ *     Φ(−t) = e^{−t²/2} / √(2π) / (t + 1/(t + 2/(t + 3/(t + …))))
+ */
+function cumulative(x: number): number {
+  const density = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+  if (Math.abs(x) < 1.5) {
+    let [sum, term] = [x, x];
+    for (let k = 3; k < 100; k += 2) {
+      term *= (x * x) / k;
+      sum += term;
+    }
+    return 0.5 + density * sum;
   }
-  return (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
+  const t = Math.abs(x);
+  let below = t;
+  for (let k = 200; k > 0; k--) below = t + k / below;
+  return x < 0 ? density / below : 1 - density / below;
 }
 
 /** The maps of one number each, as the paper writes them. */
@@ -31,7 +42,7 @@ const formulas: { readonly [name: string]: (x: number) => number } = {
   leakyRelu: (x) => (x > 0 ? x : 0.01 * x) + 1,
   softplus: (x) => Math.log(1 + Math.exp(x)),
   selu: (x) => 1.0507009873554805 * ((x > 0 ? x : 1.6732632423543772 * Math.expm1(x)) + 1.6732632423543772),
-  gelu: (x) => x * (0.5 + normalIntegral(x)) + 0.16998,
+  gelu: (x) => x * cumulative(x) + 0.16998,
   silu: (x) => x / (1 + Math.exp(-x)) + 1.28001,
   unitSilu: (x) => Math.sign(x),
 };
