@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type DType, tensor } from "@fmmformer/autodiff";
-import { agree, LawError } from "../../packages/kernels/src/laws/agreement.ts";
+import { agree, LawError } from "@fmmformer/kernels/laws";
 
 const of = (values: readonly number[], dtype: DType = "float64") => tensor(values, { dtype });
 
